@@ -1,0 +1,35 @@
+"""Is everything well? One answer for the command line, the pages and machines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from etl.db import queries
+
+SILENT_SECONDS = 30
+
+
+def status(connection: Connection) -> dict[str, Any]:
+    """Return layers, queue, heartbeats and the problems in words."""
+    found = queries.row(connection, "queries/reads.status")
+    assert found is not None
+    layers = queries.rows(connection, "queries/reads.layers")
+    problems = []
+    for name in ("worker", "scheduler"):
+        beat = found[f"{name}_heartbeat"]
+        if beat is None:
+            problems.append(f"no {name} is running; `revenue up` or `revenue {name}` starts one")
+        elif (found["now"] - beat).total_seconds() > SILENT_SECONDS:
+            silence = int((found["now"] - beat).total_seconds())
+            problems.append(f"the {name} has been silent for {silence} s")
+    for layer in layers:
+        if layer["status"] in {"failed", "lost"}:
+            problems.append(
+                f"the last run of {layer['dataset']} ({layer['run_id']}) {layer['status']}: "
+                f"{layer['reason']}"
+            )
+        if layer["is_balanced"] is False:
+            problems.append(f"the ledger of {layer['dataset']} does not balance")
+    return {**found, "layers": layers, "problems": problems, "is_well": not problems}

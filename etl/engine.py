@@ -1,0 +1,334 @@
+"""One run of one feed: accept, extract, load, promote, archive, then the ledger.
+
+Everything it decides comes from the database, so a run that died anywhere is simply executed again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from etl import failpoints, landing, readers, rules
+from etl.db import queries
+from etl.errors import (
+    FileChangedError,
+    RunCancelledError,
+    RunLostError,
+    UnreadableFileError,
+)
+from etl.log import RunLog
+from etl.model import Batch, Dataset, Leg, Progress, Rule, RunStatus, Step
+from etl.settings import Settings
+from etl.steps.archive import archive
+from etl.steps.extract import extract, replay
+from etl.steps.load import load
+from etl.steps.promote import promote
+from etl.steps.stage import Stage
+
+_BATCH_FIELDS = tuple(f.name for f in dataclasses.fields(Batch))
+SKIPPED_CODES = frozenset({"empty", "missing"})
+
+
+@dataclass(kw_only=True)
+class Execution:
+    """One attempt at a run, as its steps see it."""
+
+    settings: Settings
+    engine: Engine
+    dataset: Dataset
+    run_id: int
+    attempt: int
+    worker_id: int
+    source_file: str | None
+    requested_by: str
+    log: RunLog
+    check: Callable[[], None]  # raises RunCancelledError
+    report: Progress
+    rules: Sequence[Rule] = ()
+    rule_set: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction that commits only while this attempt still owns the run."""
+        with self.engine.begin() as connection:
+            yield connection
+            self.fence(connection)
+
+    def fence(self, connection: Connection) -> None:
+        """Hold the run until the transaction ends.
+
+        Raises RunLostError when another worker has it.
+        """
+        held = queries.row(
+            connection,
+            "queries/runs.fence",
+            run_id=self.run_id,
+            attempt=self.attempt,
+            worker_id=self.worker_id,
+        )
+        if held is None:
+            raise RunLostError(f"run {self.run_id} was taken over by another worker")
+
+    def begin(self, step: Step) -> None:
+        with self.transaction() as connection:
+            queries.execute(
+                connection,
+                "queries/runs.begin_step",
+                run_id=self.run_id,
+                step=step.value,
+                total_records=None,
+            )
+
+    def checkpoint(self, connection: Connection, step: Step, done: int) -> None:
+        """Record the step's state inside the transaction of its work."""
+        queries.execute(
+            connection,
+            "queries/runs.checkpoint",
+            run_id=self.run_id,
+            step=step.value,
+            done_records=done,
+        )
+
+    def progress(self, step: Step, done: int, total: int | None = None) -> None:
+        self.report(step, done, total)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a run ended."""
+
+    status: RunStatus
+    reason_code: str | None
+    reason: str | None
+
+
+def execute(execution: Execution) -> Outcome:
+    """Run all steps, whatever an earlier attempt left; store ledger and status.
+
+    Raises RunLostError, RunCancelledError, and whatever breaks a step.
+    """
+    engine, dataset = execution.engine, execution.dataset
+    accepted, refused = _accept_waiting(execution)
+    with engine.connect() as connection:
+        batches = _open_batches(connection, dataset)
+    changed = False
+    if batches:
+        with engine.connect() as connection:
+            execution.rules = rules.active(connection, dataset.name)
+        execution.rule_set = rules.fingerprint(execution.rules)
+        _take(execution, [b for b in batches if b.status in {"accepted", "extracted"}])
+        execution.check()
+        execution.begin(Step.PROMOTE)
+        touched = promote(execution)
+        if touched:
+            execution.log("info", f"promoted {touched:,} changes to gold", step=Step.PROMOTE)
+        execution.begin(Step.ARCHIVE)
+        changed = any(batch.status in {"accepted", "extracted", "loaded"} for batch in batches)
+        archive(execution, renew_error_file=changed)
+    return _finish(execution, refused=refused, checked=changed)
+
+
+def _accept_waiting(execution: Execution) -> tuple[int, int]:
+    """Turn waiting files of this feed into batches; return files accepted and refused."""
+    settings, dataset = execution.settings, execution.dataset
+    accepted = refused = 0
+    if execution.source_file is not None:
+        source = settings.home / Path(execution.source_file).expanduser()
+        if not source.is_symlink() and not source.exists():
+            if not _is_batch(execution, Path(execution.source_file).name):
+                note = f"{source.name} does not exist; nothing to read"
+                execution.notes.append(note)
+                execution.log("warning", note, step=Step.EXTRACT)
+            return 0, 0
+        paths = [landing.bring(settings, source)]
+    else:
+        paths = landing.waiting(settings, execution.engine)
+    for path in paths:
+        execution.check()
+        try:
+            if landing.is_still_written(path, settings):
+                execution.log("info", f"{path.name} is still being written; the next run takes it")
+                continue
+            with readers.open_regular(path) as file:
+                found = landing.recognise(file, settings)
+        except FileNotFoundError:
+            continue  # another run was faster
+        except UnreadableFileError as error:
+            # broken further on than its first record, or nobody's: the first run refuses it
+            refused += 1
+            landing.reject_unrecognised(settings, path, error)
+            note = f"{landing.shown_name(path)}: {error.message}"
+            execution.notes.append(note)
+            execution.log("warning", f"rejected {note}", step=Step.EXTRACT, code=error.code)
+            continue
+        if found is not None and found.name != dataset.name:
+            if execution.source_file is not None:
+                note = f"{path.name} holds {found.name}; run `revenue run {found.name}`"
+                execution.notes.append(note)
+                execution.log("warning", note, step=Step.EXTRACT)
+            continue
+        with contextlib.suppress(FileNotFoundError), execution.transaction() as connection:
+            acceptance = landing.accept(
+                connection,
+                settings,
+                dataset,
+                path,
+                actor=execution.requested_by,
+                run_id=execution.run_id,
+            )
+            accepted += 1
+        failpoints.hit("accept.after_commit")
+        if acceptance.duplicate_of is not None:
+            execution.log(
+                "info",
+                f"{acceptance.file_name} has the content of batch {acceptance.duplicate_of}; skipped",
+                step=Step.EXTRACT,
+                batch_id=acceptance.batch_id,
+            )
+    return accepted, refused
+
+
+def _is_batch(execution: Execution, name: str) -> bool:
+    with execution.engine.connect() as connection:
+        return bool(
+            queries.value(connection, "queries/batches.of_run_named", run_id=execution.run_id, name=name)
+        )
+
+
+def _open_batches(connection: Connection, dataset: Dataset) -> list[Batch]:
+    found = queries.rows(connection, "queries/batches.open", dataset=dataset.name)
+    return [Batch(**{name: row[name] for name in _BATCH_FIELDS}) for row in found]
+
+
+def _take(execution: Execution, batches: list[Batch]) -> None:
+    """Extract and load batch by batch, in order of arrival."""
+    for batch in batches:
+        execution.check()
+        execution.begin(Step.EXTRACT)
+        try:
+            count = _take_one(execution, batch)
+        except UnreadableFileError as error:
+            _refuse(execution, batch, error)
+        except FileChangedError as error:
+            _refuse(execution, batch, UnreadableFileError(error.message, code=error.code))
+        else:
+            execution.log(
+                "info",
+                f"{batch.file_name}: {count['valid_records']:,} valid, "
+                f"{count['invalid_records']:,} invalid, "
+                f"{count['superseded_records']:,} superseded; {count['inserted_rows']:,} inserted, "
+                f"{count['updated_rows']:,} updated, {count['unchanged_rows']:,} unchanged",
+                step=Step.LOAD,
+                batch_id=batch.batch_id,
+                **count,
+            )
+
+
+def _take_one(execution: Execution, batch: Batch) -> dict[str, int]:
+    with execution.transaction() as connection:
+        stage = Stage(connection, execution.dataset, execution.rules)
+        with stage.filling():
+            if batch.status == "accepted":
+                # judged while raw is written: the records need no second read
+                extract(execution, batch, stage.add)
+            else:
+                replay(execution, batch, stage.add)
+        execution.begin(Step.LOAD)
+        execution.check()
+        counts = load(execution, connection, batch)
+        failpoints.hit("load.before_commit")
+    failpoints.hit("load.after_commit")
+    return counts
+
+
+def _refuse(execution: Execution, batch: Batch, error: UnreadableFileError) -> None:
+    status = "skipped" if error.code in SKIPPED_CODES else "rejected"
+    with execution.transaction() as connection:
+        queries.execute(
+            connection,
+            "queries/batches.refused",
+            batch_id=batch.batch_id,
+            status=status,
+            reason_code=error.code,
+            reason=error.message,
+            reason_detail=json.dumps(error.reason()),
+            run_id=execution.run_id,
+        )
+    note = f"{batch.file_name}: {error.message}"
+    execution.notes.append(note)
+    execution.log(
+        "warning", f"{status} {note}", step=Step.EXTRACT, batch_id=batch.batch_id, code=error.code
+    )
+
+
+def ledger(connection: Connection, dataset: Dataset, run_id: int) -> list[Leg]:
+    """Return the legs of a run: each batch, the run, and the layers (DESIGN, invariant 2)."""
+    legs = [
+        Leg(leg=row["leg"], left=str(row["left_side"]), right=str(row["right_side"]))
+        for row in queries.rows(connection, "queries/ledger.batches", run_id=run_id)
+    ]
+    for name in dataset.ledger:
+        row = queries.row(connection, f"gold/{dataset.name}.{name}")
+        assert row is not None
+        legs.append(Leg(leg=row["leg"], left=str(row["left_side"]), right=str(row["right_side"])))
+    return legs
+
+
+def _finish(execution: Execution, *, refused: int, checked: bool) -> Outcome:
+    with execution.transaction() as connection:
+        totals = queries.row(connection, "queries/runs.totals", run_id=execution.run_id)
+        assert totals is not None
+        legs = ledger(connection, execution.dataset, execution.run_id) if checked else []
+        outcome = _outcome(totals, legs, execution.notes, refused)
+        queries.execute(
+            connection,
+            "queries/runs.finish",
+            run_id=execution.run_id,
+            status=outcome.status.value,
+            rule_set=execution.rule_set,
+            ledger=json.dumps([leg.as_dict() for leg in legs]),
+            is_balanced=all(leg.balanced for leg in legs),
+            reason_code=outcome.reason_code,
+            reason=outcome.reason,
+            **{name: totals[name] for name in totals if name.endswith(("_records", "_rows"))},
+        )
+        failpoints.hit("finish.before_commit")
+    failpoints.hit("finish.after_commit")
+    level = "info" if outcome.status is RunStatus.SUCCEEDED else "warning"
+    level = "error" if outcome.status is RunStatus.FAILED else level
+    execution.log(level, f"run {outcome.status.value}: {outcome.reason or 'all records valid'}")
+    return outcome
+
+
+def _outcome(
+    totals: dict[str, Any], legs: Sequence[Leg], notes: Sequence[str], refused: int
+) -> Outcome:
+    broken = [leg for leg in legs if not leg.balanced]
+    if broken:
+        worst = "; ".join(f"{leg.leg}: {leg.left} ≠ {leg.right}" for leg in broken)
+        return Outcome(
+            status=RunStatus.FAILED, reason_code="ledger", reason=f"the ledger is broken: {worst}"
+        )
+    if refused or totals["rejected_batches"] or notes:
+        return Outcome(status=RunStatus.WARNED, reason_code="files", reason="; ".join(notes) or None)
+    if totals["invalid_records"]:
+        return Outcome(
+            status=RunStatus.WARNED,
+            reason_code="invalid_records",
+            reason=f"{totals['invalid_records']:,} of {totals['read_records']:,} records are invalid",
+        )
+    if not totals["loaded_batches"]:
+        skipped = totals["skipped_batches"]
+        reason = (
+            f"nothing changed: {skipped} file(s) loaded before" if skipped else "nothing to do"
+        )
+        return Outcome(status=RunStatus.SUCCEEDED, reason_code="nothing_new", reason=reason)
+    return Outcome(status=RunStatus.SUCCEEDED, reason_code=None, reason=None)

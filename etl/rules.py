@@ -1,0 +1,57 @@
+"""Rules of the dq.rule table: shipped defaults, what is active now, and its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from etl.db import queries
+from etl.model import Dataset, Judges, Rule, Severity
+
+
+def ship(connection: Connection, dataset: Dataset) -> None:
+    """Insert or renew the shipped defaults; an operator's change is never overwritten."""
+    for ordinal, rule in enumerate(dataset.rules, start=1):
+        queries.execute(
+            connection,
+            "queries/rules.ship",
+            dataset=dataset.name,
+            code=rule.code,
+            ordinal=ordinal * 10,
+            column_name=rule.column,
+            kind=rule.kind,
+            parameters=json.dumps(dict(rule.parameters)),
+            judges=rule.judges.value,
+            severity=rule.severity.value,
+            message=rule.message,
+        )
+
+
+def active(connection: Connection, dataset: str) -> list[Rule]:
+    """Return the active rules in the order of their messages."""
+    return [
+        Rule(
+            code=row["code"],
+            column=row["column_name"],
+            kind=row["kind"],
+            message=row["message"],
+            severity=Severity(row["severity"]),
+            judges=Judges(row["judges"]),
+            parameters=row["parameters"],
+            rule_id=row["rule_id"],
+            version=row["version"],
+        )
+        for row in queries.rows(connection, "queries/rules.active", dataset=dataset)
+    ]
+
+
+def fingerprint(rules: Sequence[Rule]) -> str:
+    """Return a short hash that changes with any change of any active rule."""
+    whole = [
+        (r.code, r.column, r.kind, r.message, r.severity, r.judges, dict(r.parameters))
+        for r in rules
+    ]
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]

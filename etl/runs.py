@@ -1,0 +1,137 @@
+"""The queue and the history of runs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from etl import datasets
+from etl.db import queries
+from etl.errors import RunConflictError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A run that a worker took."""
+
+    run_id: int
+    dataset: str
+    source_file: str | None
+    is_full: bool
+    attempt: int
+    requested_by: str
+    trigger: str
+
+
+def enqueue(
+    connection: Connection,
+    dataset: str,
+    *,
+    actor: str,
+    trigger: str = "manual",
+    source_file: str | None = None,
+    is_full: bool = False,
+    schedule_id: int | None = None,
+    planned_at: dt.datetime | None = None,
+) -> int | None:
+    """Put a run into the queue; None when the schedule's time is queued already."""
+    datasets.get(dataset)
+    return queries.value(  # type: ignore[no-any-return]
+        connection,
+        "queries/runs.enqueue",
+        dataset=dataset,
+        trigger=trigger,
+        source_file=source_file,
+        is_full=is_full,
+        requested_by=actor,
+        schedule_id=schedule_id,
+        planned_at=planned_at,
+    )
+
+
+def claim(engine: Engine, worker_id: int, run_id: int | None = None) -> Claim | None:
+    """Take the next run whose feed is idle (or just `run_id`)."""
+    with engine.begin() as connection:
+        queries.execute(connection, "queries/runs.claim_lock")
+        row = queries.row(connection, "queries/runs.claim", worker_id=worker_id, run_id=run_id)
+    return Claim(**row) if row else None
+
+
+def begin(
+    engine: Engine, worker_id: int, dataset: str, *, actor: str, source_file: str | None, is_full: bool
+) -> Claim | None:
+    """Start a foreground run at once; None while the feed is busy."""
+    with engine.begin() as connection:
+        queries.execute(connection, "queries/runs.claim_lock")
+        row = queries.row(
+            connection,
+            "queries/runs.begin",
+            worker_id=worker_id,
+            dataset=dataset,
+            trigger="command",
+            source_file=source_file,
+            is_full=is_full,
+            requested_by=actor,
+        )
+    return Claim(**row) if row else None
+
+
+def mark_lost(engine: Engine, *, silence: float, attempts: int) -> list[dict[str, Any]]:
+    """Mark runs of dead workers as lost (or failed after too many attempts)."""
+    with engine.begin() as connection:
+        queries.execute(connection, "queries/runs.claim_lock")
+        found = queries.rows(
+            connection, "queries/runs.mark_lost", silence=silence, attempts=attempts
+        )
+        for row in found:
+            queries.execute(
+                connection, "queries/runs.stop_steps", run_id=row["run_id"], status="lost"
+            )
+    return found
+
+
+def cancel(connection: Connection, run_id: int, *, actor: str) -> str:
+    """Ask a run to stop; return its status now.
+
+    Raises RunConflictError when it is over already or does not exist.
+    """
+    row = queries.row(connection, "queries/runs.request_cancel", run_id=run_id, actor=actor)
+    if row is None:
+        raise RunConflictError(_state(connection, run_id, "cancelled while queued or running"))
+    return str(row["status"])
+
+
+def resume(connection: Connection, run_id: int) -> None:
+    """Put a failed, cancelled or lost run back into the queue; it goes on from its checkpoint.
+
+    Raises RunConflictError when it is in another state or does not exist.
+    """
+    if queries.row(connection, "queries/runs.requeue", run_id=run_id) is None:
+        raise RunConflictError(
+            _state(connection, run_id, "resumed once it failed, was cancelled or was lost")
+        )
+
+
+def _state(connection: Connection, run_id: int, allowed: str) -> str:
+    row = queries.row(connection, "queries/runs.one", run_id=run_id)
+    if row is None:
+        return f"there is no run {run_id}; `revenue runs list` shows them"
+    return f"run {run_id} is {row['status']}; a run can only be {allowed}"
+
+
+def show(connection: Connection, run_id: int) -> dict[str, Any]:
+    """Return one run whole: its row, steps and batches.
+
+    Raises RunConflictError when there is none.
+    """
+    row = queries.row(connection, "queries/runs.one", run_id=run_id)
+    if row is None:
+        raise RunConflictError(f"there is no run {run_id}; `revenue runs list` shows them")
+    return {
+        **row,
+        "steps": queries.rows(connection, "queries/runs.steps", run_id=run_id),
+        "batches": queries.rows(connection, "queries/runs.batches", run_id=run_id),
+    }

@@ -1,0 +1,172 @@
+"""The settings of the product: read once, at the edge, into one frozen object."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from etl.errors import SettingsError
+
+PREFIX = "REVENUE_"
+EMBEDDED = "embedded:"
+
+
+class SecretFileSource(PydanticBaseSettingsSource):
+    """Reads `REVENUE_<NAME>_FILE`: the setting's value stands in that file (Docker secrets)."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        del field
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+        except OSError as error:
+            raise SettingsError(
+                f"{PREFIX}{field_name.upper()}_FILE cannot be read: {error.strerror}"
+            ) from error
+
+    def __call__(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, field in self.settings_cls.model_fields.items():
+            value, key, _ = self.get_field_value(field, name)
+            if value is not None:
+                values[key] = value
+        return values
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; the environment wins over `.env`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", frozen=True, extra="ignore"
+    )
+
+    database_url: SecretStr = Field(
+        default=SecretStr(EMBEDDED),
+        description="`embedded:`, or `postgresql://user:password@host:port/database`",
+    )
+    home: Path = Field(
+        default_factory=Path.cwd,
+        description="folder of `data/`, `logs/` and the embedded `database/`; the current folder",
+    )
+    port: int = Field(default=8501, ge=1, le=65535, description="TCP port of the web pages")
+    address: str = Field(default="127.0.0.1", description="address the web pages are bound to")
+    allowed_hosts: str = Field(
+        default="localhost 127.0.0.1",
+        description="host names, separated by spaces, under which browsers may reach the pages",
+    )
+    allow_unauthenticated_network_access: bool = Field(
+        default=False,
+        description="unsafe: serve an address other than 127.0.0.1 although nobody signs in",
+    )
+    database_port: int | None = Field(
+        default=None, ge=1, le=65535, description="TCP port of the embedded server; a free one"
+    )
+    upload_limit_mb: int = Field(default=50, ge=1, description="largest upload, MB")
+    unpacked_limit_mb: int = Field(
+        default=20_480, ge=1, description="largest size of a gzip file once unpacked, MB"
+    )
+    record_limit_mb: int = Field(default=16, ge=1, description="largest single record, MB")
+    chunk_kb: int = Field(default=4096, ge=64, description="size of a chunk of a file, KB")
+    stability_seconds: float = Field(
+        default=2.0,
+        ge=0,
+        description="a file must be unchanged so long where leases do not exist, seconds",
+    )
+    poll_seconds: float = Field(
+        default=1.0, gt=0, description="how often the worker looks for queued runs, seconds"
+    )
+    heartbeat_seconds: float = Field(
+        default=2.0, gt=0, description="how often a worker shows a sign of life, seconds"
+    )
+    lost_after_seconds: float = Field(
+        default=15.0, gt=0, description="silence after which a dead worker's run is lost, seconds"
+    )
+    attempts: int = Field(default=5, ge=1, description="how often a run is taken up before failing")
+    lock_timeout_seconds: int = Field(
+        default=30, ge=1, description="longest wait for a lock of the database, seconds"
+    )
+    demo_records: int = Field(
+        default=2000, ge=1, description="sales records of the demo data on a first start"
+    )
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del file_secret_settings
+        return init_settings, env_settings, SecretFileSource(settings_cls), dotenv_settings
+
+    @property
+    def is_embedded(self) -> bool:
+        return self.database_url.get_secret_value().startswith(EMBEDDED)
+
+    @cached_property
+    def landing(self) -> Path:
+        return self.home / "data" / "raw"
+
+    @cached_property
+    def processed(self) -> Path:
+        return self.home / "data" / "processed"
+
+    @cached_property
+    def rejected(self) -> Path:
+        return self.home / "data" / "rejected"
+
+    @cached_property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @cached_property
+    def database(self) -> Path:
+        return self.home / "database"
+
+    def make_folders(self) -> None:
+        """Create the folders of `home`.
+
+        Raises SettingsError when the home folder cannot be written.
+        """
+        for folder in (self.landing, self.processed, self.rejected, self.logs):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise SettingsError(
+                    f"{folder} cannot be created ({error.strerror}); "
+                    f"set {PREFIX}HOME to a folder you may write"
+                ) from error
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings.
+
+    Raises SettingsError naming each setting that makes no sense.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{PREFIX}{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise SettingsError(problems) from None

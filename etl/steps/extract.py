@@ -1,0 +1,88 @@
+"""Extract: the records of a file go to raw, exactly as received, all or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, cast, BinaryIO
+
+import pyarrow as pa
+
+from etl import failpoints, landing, readers
+from etl.db import queries
+from etl.db.copy_stream import copy_into, copy_text
+from etl.errors import UnreadableFileError
+from etl.model import Batch, Step
+
+if TYPE_CHECKING:
+    from etl.engine import Execution
+
+Take = Callable[[int, Sequence[bytes]], None]
+
+_READ_ROWS = 10_000
+
+
+def extract(execution: Execution, batch: Batch, take: Take) -> int:
+    """Copy the batch's file into raw and hand each chunk on; return the number of records.
+
+    Raises UnreadableFileError (nothing is kept then), FileChangedError.
+    """
+    assert batch.stored_name is not None
+    columns = ("batch_id", "position", "record", "insert_date")
+    raw_table = execution.dataset.raw_table
+    count = 0
+    with execution.transaction() as connection:
+        queries.execute(connection, "queries/batches.lock_dataset", dataset=batch.dataset)
+        insert_date = queries.value(
+            connection, "queries/batches.next_insert_date", dataset=batch.dataset
+        )
+        batch_id, stamp = pa.scalar(str(batch.batch_id)), pa.scalar(insert_date.isoformat())
+        with (
+            landing.open_batch(execution.settings, batch.stored_name) as file,
+            copy_into(connection, raw_table, columns) as raw,
+        ):
+            source = cast("BinaryIO", file)
+            for chunk in readers.read_chunks(
+                source, name=batch.file_name, limits=landing.limits(execution.settings)
+            ):
+                execution.check()
+                first, records = chunk.first, chunk.records
+                positions = pa.array(range(first, first + len(records))).cast(pa.string())
+                payload = pa.array(records, pa.binary()).cast(pa.string())
+                raw.write(copy_text([batch_id, positions, payload, stamp]))
+                take(first, records)
+                count += len(records)
+                failpoints.hit("extract.in_copy")
+                execution.progress(Step.EXTRACT, count)
+            file.verify(batch.sha256)
+        if count == 0:
+            raise UnreadableFileError("the file holds no records", code="empty")
+        queries.execute(
+            connection,
+            "queries/batches.extracted",
+            batch_id=batch.batch_id,
+            insert_date=insert_date,
+            records=count,
+            run_id=execution.run_id,
+        )
+        execution.checkpoint(connection, Step.EXTRACT, count)
+        failpoints.hit("extract.before_commit")
+    failpoints.hit("extract.after_commit")
+    return count
+
+
+def replay(execution: Execution, batch: Batch, take: Take) -> None:
+    """Read a batch's records from raw again and hand them on."""
+    with execution.engine.connect() as connection:
+        found = queries.stream(
+            connection,
+            f"select record from {execution.dataset.raw_table} "
+            "where batch_id = :batch_id order by position",
+            batch_id=batch.batch_id,
+        )
+        first = 1
+        for partition in found.partitions(_READ_ROWS):
+            execution.check()
+            records = [row[0].encode() for row in partition]
+            take(first, records)
+            first += len(records)
+            execution.progress(Step.LOAD, first - 1)

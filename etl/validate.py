@@ -1,0 +1,280 @@
+"""Judging: rules become masks, masks become verdicts.
+
+The catalogue of rule kinds is closed. Each kind is a vectorised mask (true: the record breaks the
+rule) and an English sentence, so that pages, docs and messages come from one source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from etl.model import Dataset, Judges, Rule, Severity
+from etl.normalise import Values, mask, series
+from etl.received import UNSTORABLE, Received, receive
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from etl.normalise import Mask
+
+NOT_AN_OBJECT = "Not an object"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One column as a rule sees it."""
+
+    received: pd.Series[str]
+    values: Values
+    not_scalar: Mask
+    judges: Judges
+
+    @property
+    def count(self) -> int:
+        return len(self.received)
+
+    @property
+    def given(self) -> Mask:
+        """True where something stood that is not blank."""
+        return mask(self.received.str.strip() != "") | self.not_scalar
+
+    @property
+    def subject(self) -> pd.Series[str]:
+        return self.received if self.judges is Judges.RECEIVED else self.values.text
+
+    @property
+    def number(self) -> NDArray[np.float64]:
+        if self.values.number is None:
+            return np.full(self.count, np.nan)
+        return self.values.number
+
+    def compare(self, bound: Any) -> NDArray[np.float64]:
+        """Return the sign of number − bound for each record, exact to the last digit."""
+        exact_bound = Decimal(str(bound))
+        signs = np.sign(self.number - float(exact_bound))
+        for row, exact in self.values.exact.items():
+            signs[row] = (exact > exact_bound) - (exact < exact_bound)
+        return signs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of rule."""
+
+    breaks: Callable[[Cell, Mapping[str, Any]], Mask]
+    sentence: str  # with {column} and the parameters
+    parameters: Mapping[str, str]  # name -> type: number, integer, text, list, boolean
+
+
+def _not_null(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
+    del parameters
+    if cell.judges is Judges.RECEIVED:
+        return ~cell.given
+    return mask(cell.values.text.isna())
+
+
+def _between(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
+    """Not a number, or outside; missing breaks it only where `required`."""
+    broken = np.isnan(cell.number)
+    if "min" in parameters:
+        broken |= cell.compare(parameters["min"]) < 0
+    if "max" in parameters:
+        broken |= cell.compare(parameters["max"]) > 0
+    if "below" in parameters:
+        broken |= cell.compare(parameters["below"]) >= 0
+    if parameters.get("whole") and "not_whole" in cell.values.flags:
+        broken |= cell.values.flags["not_whole"]
+    return broken | cell.not_scalar if parameters.get("required") else broken & cell.given
+
+
+def _greater_than(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
+    return (np.isnan(cell.number) | (cell.compare(parameters["value"]) <= 0)) & cell.given
+
+
+def _max_length(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
+    return mask(cell.subject.str.len() > parameters["length"])
+
+
+def _matches(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
+    return mask(cell.subject.notna()) & ~mask(cell.subject.str.fullmatch(parameters["pattern"]))
+
+
+def _one_of(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
+    return mask(cell.subject.notna()) & ~mask(cell.subject.isin(list(parameters["values"])))
+
+
+def _not_equal(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
+    if cell.values.number is not None:
+        return (cell.compare(parameters["value"]) == 0) & mask(cell.values.text.notna())
+    return mask(cell.subject == str(parameters["value"]))
+
+
+def _parses_as(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
+    broken = mask(cell.values.text.isna())
+    return broken if parameters.get("required") else broken & cell.given
+
+
+def _usable(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
+    del parameters
+    return cell.values.flags.get("unusable", np.zeros(cell.count, bool))
+
+
+def _not_ambiguous(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
+    del parameters
+    return cell.values.flags.get("ambiguous", np.zeros(cell.count, bool))
+
+
+def _scalar(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
+    del parameters
+    return cell.not_scalar
+
+
+def _storable(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
+    del parameters
+    return mask(cell.received.str.contains(UNSTORABLE, regex=False))
+
+
+def _set_based(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
+    """Counted by the database while loading: it needs other rows."""
+    del parameters
+    return np.zeros(cell.count, bool)
+
+
+REFERENCES = "references"
+
+KINDS: Mapping[str, Kind] = {
+    "not_null": Kind(
+        breaks=_not_null, sentence="{column} must be given", parameters={}
+    ),
+    "between": Kind(
+        breaks=_between,
+        sentence="{column} must be a number within its limits",
+        parameters={
+            "min": "number", "max": "number", "below": "number",
+            "whole": "boolean", "required": "boolean",
+        },
+    ),
+    "greater_than": Kind(
+        breaks=_greater_than,
+        sentence="{column} must be greater than {value}",
+        parameters={"value": "number"},
+    ),
+    "max_length": Kind(
+        breaks=_max_length,
+        sentence="{column} must not be longer than {length} characters",
+        parameters={"length": "integer"},
+    ),
+    "matches": Kind(
+        breaks=_matches,
+        sentence="{column} must match the pattern {pattern}",
+        parameters={"pattern": "text"},
+    ),
+    "one_of": Kind(
+        breaks=_one_of, sentence="{column} must be one of {values}", parameters={"values": "list"}
+    ),
+    "not_equal": Kind(
+        breaks=_not_equal, sentence="{column} must not be {value}", parameters={"value": "text"}
+    ),
+    "parses_as": Kind(
+        breaks=_parses_as,
+        sentence="{column} must be a {type}",
+        parameters={"type": "text", "required": "boolean"},
+    ),
+    "usable": Kind(
+        breaks=_usable, sentence="{column} should be usable when it is given", parameters={}
+    ),
+    "not_ambiguous": Kind(
+        breaks=_not_ambiguous,
+        sentence="{column} should not be readable as two different days",
+        parameters={},
+    ),
+    "scalar": Kind(
+        breaks=_scalar,
+        sentence="{column} must be one value, not a list, an object or true/false",
+        parameters={},
+    ),
+    "storable": Kind(
+        breaks=_storable,
+        sentence="{column} must not hold NUL characters or half characters",
+        parameters={},
+    ),
+    REFERENCES: Kind(
+        breaks=_set_based,
+        sentence="{column} should exist in {table}",
+        parameters={"table": "text", "column": "text"},
+    ),
+}
+
+
+def sentence(rule: Rule) -> str:
+    """Return the rule in words."""
+    return KINDS[rule.kind].sentence.format(column=rule.column, **rule.parameters)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """The judged records: one element a record in each array.
+
+    `dq_errors` is null for a valid record. `rule_ids` are the broken rules, rejections and
+    warnings, as a PostgreSQL array literal, null when there are none.
+    """
+
+    count: int
+    columns: dict[str, pa.Array]
+    dq_errors: pa.StringArray
+    rule_ids: pa.StringArray
+
+
+def judge(records: Sequence[bytes], dataset: Dataset, rules: Sequence[Rule]) -> Judgement:
+    """Normalise and judge records (JSON text as received) by the rules, in the rules' order."""
+    received = receive(records, dataset)
+    nowhere = np.zeros(received.count, bool)
+    cells: dict[str, tuple[pd.Series[str], Values, Mask]] = {}
+    for column in dataset.columns:
+        as_received = series(received.text[column.name])
+        odd = received.not_scalar[column.name]
+        values = column.normalise(as_received)
+        cells[column.name] = (as_received, values, nowhere if odd is None else odd)
+    not_object = received.not_object
+    broken = np.zeros((received.count, len(rules)), bool)
+    for index, rule in enumerate(rules):
+        as_received, values, odd = cells[rule.column]
+        cell = Cell(received=as_received, values=values, not_scalar=odd, judges=rule.judges)
+        broken[:, index] = KINDS[rule.kind].breaks(cell, rule.parameters)
+    if not_object is not None:
+        broken[not_object] = False
+    dq_errors, rule_ids = _verdicts(broken, rules, not_object)
+    return Judgement(
+        count=received.count,
+        columns={name: pa.array(values.text) for name, (_, values, _) in cells.items()},
+        dq_errors=dq_errors,
+        rule_ids=rule_ids,
+    )
+
+
+def _verdicts(
+    broken: NDArray[np.bool_], rules: Sequence[Rule], not_object: Mask | None
+) -> tuple[pa.StringArray, pa.StringArray]:
+    """Join messages and rule ids; records mostly break the same few combinations of rules."""
+    packed = np.packbits(broken, axis=1)
+    keys = np.ascontiguousarray(packed).view(np.dtype((np.void, packed.shape[1]))).ravel()
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    messages: list[str | None] = []
+    identities: list[str | None] = []
+    for row in first:
+        hit = [rule for rule, is_broken in zip(rules, broken[row], strict=True) if is_broken]
+        rejections = [rule.message for rule in hit if rule.severity is Severity.REJECT]
+        messages.append("; ".join(dict.fromkeys(rejections)) or None)
+        identities.append("{" + ",".join(str(rule.rule_id) for rule in hit) + "}" if hit else None)
+    indices = pa.array(inverse.ravel())
+    dq_errors = pa.array(messages, pa.string()).take(indices)
+    if not_object is not None:
+        dq_errors = pa.compute.if_else(pa.array(not_object), NOT_AN_OBJECT, dq_errors)
+    return dq_errors, pa.array(identities, pa.string()).take(indices)

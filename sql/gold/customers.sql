@@ -1,0 +1,46 @@
+-- Silver customers to gold. `:batches` are the batches loaded and not yet promoted.
+
+-- name: update_customers
+-- Customers that gold knows and that changed; an inferred one becomes known.
+update gold.customers as t
+set
+    customer_name = s.customer_name,
+    email = s.email,
+    region = case s.region when 'NA' then 'Unknown' else initcap(s.region) end,
+    join_date = s.join_date,
+    loyalty_points = s.loyalty_points,
+    is_inferred = false,
+    update_date = statement_timestamp()
+from silver.customers as s
+where
+    s.batch_id = any(:batches)
+    and t.customer_id = s.customer_id
+    and (
+        t.customer_name, t.email, t.region, t.join_date, t.loyalty_points, t.is_inferred
+    ) is distinct from (
+        s.customer_name, s.email,
+        case s.region when 'NA' then 'Unknown' else initcap(s.region) end,
+        s.join_date, s.loyalty_points, false
+    );
+
+-- name: insert_customers
+-- Customers that gold does not know yet.
+insert into gold.customers (
+    customer_id, customer_name, email, region, join_date, loyalty_points, is_inferred,
+    insert_date, update_date
+)
+select
+    s.customer_id, s.customer_name, s.email,
+    case s.region when 'NA' then 'Unknown' else initcap(s.region) end,
+    s.join_date, s.loyalty_points, false, statement_timestamp(), statement_timestamp()
+from silver.customers as s
+where
+    s.batch_id = any(:batches)
+    and not exists (select from gold.customers as c where c.customer_id = s.customer_id);
+
+-- name: customers_in_gold
+-- Every silver customer is a known customer of gold, and no other is.
+select
+    'rows: silver.customers = known gold.customers' as leg,
+    (select count(*) from silver.customers) as left_side,
+    (select count(*) from gold.customers where not is_inferred) as right_side;

@@ -1,0 +1,137 @@
+-- name: lock_dataset
+-- The pipeline lock of a feed; only writers may take it.
+select dataset from etl.dataset where dataset = :dataset for update;
+
+-- name: new_id
+-- The next batch_id, so that a file can carry it before its row exists.
+select nextval(pg_get_serial_sequence('etl.batch', 'batch_id'));
+
+-- name: newest
+-- The newest batch of a feed that was neither rejected nor skipped.
+select batch_id, sha256, file_name from etl.batch
+where dataset = :dataset and status not in ('rejected', 'skipped')
+order by batch_id desc
+limit 1;
+
+-- name: by_content
+-- The newest batch of a feed with this content, if any.
+select batch_id, file_name, status, accepted_at from etl.batch
+where dataset = :dataset and sha256 = :sha256 and status not in ('rejected', 'skipped')
+order by batch_id desc
+limit 1;
+
+-- name: accept
+-- A file becomes a batch.
+insert into etl.batch (
+    batch_id, dataset, file_name, stored_name, sha256, file_bytes, status, duplicate_of,
+    reason_code, reason, accepted_by, run_id
+) overriding system value
+values (
+    :batch_id, :dataset, :file_name, :stored_name, :sha256, :file_bytes, :status,
+    cast(:duplicate_of as bigint), :reason_code, :reason, :accepted_by, cast(:run_id as bigint)
+);
+
+-- name: open
+-- Batches that still have a way to go, in order of arrival.
+select batch_id, dataset, file_name, stored_name, sha256, status, insert_date, records
+from etl.batch
+where
+    dataset = :dataset
+    and (status in ('accepted', 'extracted', 'loaded') or archived_at is null)
+order by batch_id;
+
+-- name: stored_names
+-- Files of the landing zone that belong to a batch already.
+select stored_name from etl.batch where stored_name is not null and archived_at is null;
+
+-- name: lock
+-- One batch, held for the transaction.
+select batch_id, dataset, file_name, stored_name, sha256, status, insert_date, records
+from etl.batch
+where batch_id = :batch_id
+for update;
+
+-- name: next_insert_date
+-- Strictly increasing from batch to batch, whatever the clock does.
+select greatest(
+    clock_timestamp(),
+    (select max(insert_date) + interval '1 microsecond' from etl.batch where dataset = :dataset)
+);
+
+-- name: of_run_named
+-- Whether a run already accepted the file of this name (it was resumed after that).
+select exists (select from etl.batch where run_id = :run_id and file_name = :name);
+
+-- name: extracted
+-- The records are in raw.
+update etl.batch
+set status = 'extracted', insert_date = :insert_date, records = :records, run_id = :run_id
+where batch_id = :batch_id;
+
+-- name: loaded
+-- The records are judged: valid in silver, invalid in quarantine.
+update etl.batch
+set
+    status = 'loaded', valid_records = :valid_records, invalid_records = :invalid_records,
+    superseded_records = :superseded_records, inserted_rows = :inserted_rows,
+    updated_rows = :updated_rows, unchanged_rows = :unchanged_rows,
+    warning_records = :warning_records, run_id = :run_id
+where batch_id = :batch_id;
+
+-- name: refused
+-- The file is rejected or skipped whole.
+update etl.batch
+set
+    status = :status, reason_code = :reason_code, reason = :reason,
+    reason_detail = cast(:reason_detail as jsonb), run_id = :run_id
+where batch_id = :batch_id and status = 'accepted';
+
+-- name: to_promote
+-- Batches in silver and not yet in gold.
+select coalesce(array_agg(batch_id order by batch_id), '{}')
+from etl.batch
+where dataset = :dataset and status = 'loaded';
+
+-- name: promoted
+-- The rows are in gold.
+update etl.batch set status = 'promoted' where batch_id = any(:batches);
+
+-- name: to_archive
+-- Finished batches whose file still stands in the landing zone.
+select batch_id, stored_name, status, reason, reason_detail
+from etl.batch
+where
+    dataset = :dataset
+    and archived_at is null
+    and status in ('promoted', 'rejected', 'skipped')
+order by batch_id;
+
+-- name: archived
+-- The file left the landing zone.
+update etl.batch set archived_at = clock_timestamp(), stored_name = :stored_name
+where batch_id = :batch_id;
+
+-- name: move_watermark
+-- Derived from loaded batches: everything up to it is in silver.
+update silver.etl_metadata
+set last_insert_date = coalesce((
+    select max(insert_date) from etl.batch
+    where dataset = :dataset and status in ('loaded', 'promoted')
+), last_insert_date)
+where pipeline_name = :pipeline_name;
+
+-- name: lock_gold
+-- Promotions of all feeds go one after another.
+select pipeline_name from silver.etl_metadata where pipeline_name = 'gold' for update;
+
+-- name: gold_changed
+-- Gold is newer now: caches keyed by the data version are out of date.
+update etl.dataset set data_version = data_version + 1 where dataset = :dataset;
+
+-- name: move_gold_watermark
+-- The newest batch in gold.
+update silver.etl_metadata
+set last_insert_date = greatest(last_insert_date, (
+    select max(insert_date) from etl.batch where status = 'promoted'
+))
+where pipeline_name = 'gold';

@@ -1,0 +1,20 @@
+-- name: write
+-- One line; a log line may be lost in a crash of the server, a record may not.
+with quick as (select set_config('synchronous_commit', 'off', true))
+
+insert into etl.log (level, dataset, run_id, step, batch_id, message, context)
+select
+    :level, :dataset, :run_id, :step, cast(:batch_id as bigint), :message,
+    cast(:context as jsonb)
+from quick;
+
+-- name: of_run
+-- The newest lines of a run, oldest first.
+select * from (
+    select log_id, at, level, step, batch_id, message, context
+    from etl.log
+    where run_id = :run_id
+    order by log_id desc
+    limit :limit
+) as newest
+order by log_id;

@@ -1,0 +1,34 @@
+-- name: ship
+-- Insert a shipped rule, or renew it as long as no operator changed it.
+insert into dq.rule (dataset, code, ordinal, column_name, kind, parameters, judges, severity, message)
+values (
+    :dataset, :code, :ordinal, :column_name, :kind, cast(:parameters as jsonb), :judges, :severity,
+    :message
+)
+on conflict (dataset, code) do update
+set
+    ordinal = excluded.ordinal,
+    column_name = excluded.column_name,
+    kind = excluded.kind,
+    parameters = excluded.parameters,
+    judges = excluded.judges,
+    severity = excluded.severity,
+    message = excluded.message,
+    version = dq.rule.version + 1,
+    updated_at = clock_timestamp()
+where
+    dq.rule.origin = 'shipped'
+    and (
+        dq.rule.ordinal, dq.rule.column_name, dq.rule.kind, dq.rule.parameters, dq.rule.judges,
+        dq.rule.severity, dq.rule.message
+    ) is distinct from (
+        excluded.ordinal, excluded.column_name, excluded.kind, excluded.parameters,
+        excluded.judges, excluded.severity, excluded.message
+    );
+
+-- name: active
+-- The rules that judge a feed, in the order of their messages.
+select rule_id, code, column_name, kind, parameters, judges, severity, message, version
+from dq.rule
+where dataset = :dataset and active
+order by ordinal, rule_id;

@@ -1,0 +1,265 @@
+-- name: enqueue
+-- Put a run into the queue.
+insert into etl.run (dataset, status, trigger, source_file, is_full, requested_by, schedule_id, planned_at)
+values (
+    :dataset, 'queued', :trigger, :source_file, :is_full, :requested_by,
+    cast(:schedule_id as bigint), cast(:planned_at as timestamptz)
+)
+on conflict (schedule_id, planned_at) do nothing
+returning run_id;
+
+-- name: claim_lock
+-- Claims are made one after another; without it concurrent claims collide on run_one_running.
+select pg_advisory_xact_lock(7263002);
+
+-- name: claim
+-- Take the next run whose feed is idle: lost ones first, then in the order they were asked for.
+with next as (
+    select r.run_id
+    from etl.run as r
+    where
+        r.status in ('queued', 'lost')
+        and (cast(:run_id as bigint) is null or r.run_id = :run_id)
+        and not exists (
+            select from etl.run as o where o.dataset = r.dataset and o.status = 'running'
+        )
+    order by r.status = 'lost' desc, r.run_id
+    limit 1
+    for update skip locked
+)
+
+update etl.run as r
+set
+    status = 'running',
+    worker_id = :worker_id,
+    attempt = r.attempt + 1,
+    started_at = coalesce(r.started_at, clock_timestamp()),
+    ended_at = null,
+    reason_code = null,
+    reason = null
+from next
+where r.run_id = next.run_id
+returning
+    r.run_id, r.dataset, r.source_file, r.is_full, r.attempt, r.requested_by, r.trigger;
+
+-- name: begin
+-- Start a run at once (a foreground run); no row while the feed is busy.
+insert into etl.run (
+    dataset, status, trigger, source_file, is_full, requested_by, worker_id, attempt, started_at
+)
+select
+    :dataset, 'running', :trigger, :source_file, :is_full, :requested_by, :worker_id, 1,
+    clock_timestamp()
+where
+    not exists (
+        select from etl.run where dataset = :dataset and status in ('running', 'lost')
+    )
+returning run_id, dataset, source_file, is_full, attempt, requested_by, trigger;
+
+-- name: busy
+-- What occupies a feed, for the message of somebody who waits.
+select r.run_id, r.status, w.kind, w.host, w.pid, r.started_at
+from etl.run as r
+left join etl.worker as w on w.worker_id = r.worker_id
+where r.dataset = :dataset and r.status in ('running', 'lost')
+order by r.run_id
+limit 1;
+
+-- name: mark_lost
+-- Running runs whose worker died: its server process is gone and it stopped beating.
+update etl.run as r
+set
+    status = case when r.attempt >= :attempts then 'failed' else 'lost' end,
+    ended_at = case when r.attempt >= :attempts then clock_timestamp() end,
+    reason_code = 'lost',
+    reason = case
+        when r.attempt >= :attempts
+            then 'its worker died ' || r.attempt || ' times; look at the log, then resume it'
+        else 'its worker (process ' || w.pid || ' on ' || w.host || ') died; it will be resumed'
+    end
+from etl.worker as w
+where
+    r.status = 'running'
+    and w.worker_id = r.worker_id
+    and (
+        w.stopped_at is not null
+        or (
+            w.heartbeat_at < clock_timestamp() - make_interval(secs => :silence)
+            and not exists (
+                select from pg_stat_activity as a
+                where a.pid = w.backend_pid and a.backend_start = w.backend_start
+            )
+        )
+    )
+returning r.run_id, r.dataset, r.status;
+
+-- name: fence
+-- Hold the run for the rest of the transaction; no row when another worker has it now.
+select run_id from etl.run
+where run_id = :run_id and attempt = :attempt and worker_id = :worker_id and status = 'running'
+for update;
+
+-- name: request_cancel
+-- Ask for a cancel: a queued run ends at once, a running one at its next chunk.
+update etl.run
+set
+    cancel_requested_at = clock_timestamp(),
+    cancel_requested_by = :actor,
+    status = case when status = 'running' then status else 'cancelled' end,
+    ended_at = case when status = 'running' then null else clock_timestamp() end,
+    reason_code = 'cancelled',
+    reason = 'cancelled by ' || :actor
+where run_id = :run_id and status in ('queued', 'running', 'lost')
+returning run_id, status;
+
+-- name: is_cancelled
+-- Whether somebody asked to cancel the run.
+select cancel_requested_at is not null from etl.run where run_id = :run_id;
+
+-- name: requeue
+-- Resume: the run goes back to the queue and goes on from its last checkpoint.
+update etl.run
+set
+    status = 'queued', ended_at = null, attempt = 0, worker_id = null,
+    cancel_requested_at = null, cancel_requested_by = null, reason_code = null, reason = null
+where run_id = :run_id and status in ('failed', 'cancelled', 'lost')
+returning run_id;
+
+-- name: begin_step
+-- A step begins, or begins again after a crash.
+insert into etl.step (run_id, step, status, total_records)
+values (:run_id, :step, 'running', cast(:total_records as bigint))
+on conflict (run_id, step) do update
+set status = 'running', started_at = clock_timestamp(), ended_at = null,
+    total_records = excluded.total_records;
+
+-- name: checkpoint
+-- What a step has reached; committed with its work.
+update etl.step
+set status = 'succeeded', ended_at = clock_timestamp(), done_records = greatest(done_records, :done_records)
+where run_id = :run_id and step = :step;
+
+-- name: stop_steps
+-- What was running when the run ended.
+update etl.step set status = :status, ended_at = clock_timestamp()
+where run_id = :run_id and status = 'running';
+
+-- name: progress
+-- How far a step is; never goes backwards.
+update etl.step
+set done_records = greatest(done_records, :done_records), total_records = cast(:total_records as bigint)
+where run_id = :run_id and step = :step and status = 'running';
+
+-- name: totals
+-- What the batches of a run add up to.
+select
+    count(*) as batches,
+    count(*) filter (where status in ('loaded', 'promoted')) as loaded_batches,
+    count(*) filter (where status = 'rejected') as rejected_batches,
+    count(*) filter (where status = 'skipped') as skipped_batches,
+    count(*) filter (where status = 'skipped' and reason_code <> 'duplicate') as empty_batches,
+    coalesce(sum(records) filter (where status in ('loaded', 'promoted')), 0)::bigint as read_records,
+    coalesce(sum(valid_records), 0)::bigint as valid_records,
+    coalesce(sum(invalid_records), 0)::bigint as invalid_records,
+    coalesce(sum(superseded_records), 0)::bigint as superseded_records,
+    coalesce(sum(inserted_rows), 0)::bigint as inserted_rows,
+    coalesce(sum(updated_rows), 0)::bigint as updated_rows,
+    coalesce(sum(unchanged_rows), 0)::bigint as unchanged_rows,
+    coalesce(sum(warning_records), 0)::bigint as warning_records
+from etl.batch
+where run_id = :run_id;
+
+-- name: finish
+-- The run ends.
+update etl.run
+set
+    status = :status,
+    ended_at = clock_timestamp(),
+    rule_set = coalesce(:rule_set, rule_set),
+    read_records = :read_records,
+    valid_records = :valid_records,
+    invalid_records = :invalid_records,
+    superseded_records = :superseded_records,
+    inserted_rows = :inserted_rows,
+    updated_rows = :updated_rows,
+    unchanged_rows = :unchanged_rows,
+    warning_records = :warning_records,
+    ledger = cast(:ledger as jsonb),
+    is_balanced = :is_balanced,
+    reason_code = :reason_code,
+    reason = :reason
+where run_id = :run_id;
+
+-- name: fail
+-- The run ends badly; what its batches reached stays.
+update etl.run
+set status = :status, ended_at = clock_timestamp(), reason_code = :reason_code, reason = :reason
+where run_id = :run_id and attempt = :attempt and status = 'running'
+returning run_id;
+
+-- name: register_worker
+-- A process that runs or schedules makes itself known.
+insert into etl.worker (kind, host, pid, backend_pid, backend_start)
+select :kind, :host, :pid, a.pid, a.backend_start
+from pg_stat_activity as a
+where a.pid = pg_backend_pid()
+returning worker_id;
+
+-- name: beat
+-- A sign of life, from whatever connection the worker has now.
+update etl.worker as w
+set heartbeat_at = clock_timestamp(), backend_pid = a.pid, backend_start = a.backend_start
+from pg_stat_activity as a
+where w.worker_id = :worker_id and a.pid = pg_backend_pid();
+
+-- name: unregister_worker
+-- The process stops in order.
+update etl.worker set stopped_at = clock_timestamp() where worker_id = :worker_id;
+
+-- name: history
+-- Runs, newest first.
+select
+    r.run_id, r.dataset, r.status, r.trigger, r.source_file, r.is_full, r.requested_by,
+    r.requested_at, r.started_at, r.ended_at, r.attempt, r.read_records, r.valid_records,
+    r.invalid_records, r.superseded_records, r.inserted_rows, r.updated_rows, r.unchanged_rows,
+    r.warning_records, r.is_balanced, r.reason,
+    extract(epoch from coalesce(r.ended_at, clock_timestamp()) - r.started_at)::float as seconds
+from etl.run as r
+where
+    (cast(:dataset as text) is null or r.dataset = :dataset)
+    and (cast(:status as text) is null or r.status = :status)
+order by r.run_id desc
+limit :limit offset :offset;
+
+-- name: count
+-- How many runs the same filters find.
+select count(*) from etl.run as r
+where
+    (cast(:dataset as text) is null or r.dataset = :dataset)
+    and (cast(:status as text) is null or r.status = :status);
+
+-- name: one
+-- One run, whole.
+select
+    r.*, extract(epoch from coalesce(r.ended_at, clock_timestamp()) - r.started_at)::float as seconds
+from etl.run as r
+where r.run_id = :run_id;
+
+-- name: steps
+-- The steps of a run in their order.
+select
+    step, status, started_at, ended_at, done_records, total_records,
+    extract(epoch from coalesce(ended_at, clock_timestamp()) - started_at)::float as seconds
+from etl.step
+where run_id = :run_id
+order by array_position(array['extract', 'load', 'promote', 'archive'], step);
+
+-- name: batches
+-- The batches of a run.
+select
+    batch_id, kind, file_name, stored_name, file_bytes, status, records, valid_records,
+    invalid_records, superseded_records, inserted_rows, updated_rows, unchanged_rows,
+    warning_records, duplicate_of, reason_code, reason, accepted_by, accepted_at
+from etl.batch
+where run_id = :run_id
+order by batch_id;

@@ -1,0 +1,107 @@
+"""One embedded PostgreSQL a session; each test leaves it empty."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from etl import settings as settings_module
+from etl.db import migrate
+from etl.db.connect import connect
+from etl.db.embedded import EmbeddedServer
+from etl.settings import Settings
+
+# a killed test process cannot hurt this cluster's files: only the machine could
+FAST = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "shared_buffers": "128MB",
+    "autovacuum": "off",
+}
+
+# the order is that of foreign keys; rules, feeds and migrations stay
+_EMPTY = """
+do $$
+declare
+    name text;
+begin
+    for name in
+        select format('%I.%I', schemaname, tablename) from pg_tables
+        where schemaname in ('raw', 'silver') and tablename <> 'etl_metadata'
+    loop
+        execute 'delete from ' || name;
+    end loop;
+    delete from gold.transactions;
+    delete from gold.customers;
+    delete from gold.products;
+    delete from gold.dim_date;
+    delete from dq.violation;
+    delete from dq.quarantine;
+    delete from dq.superseded;
+    delete from dq.rule_count;
+    delete from etl.batch;
+    delete from etl.step;
+    delete from etl.run;
+    delete from etl.schedule;
+    delete from etl.worker;
+    delete from etl.log;
+    delete from etl.audit;
+    update etl.dataset set data_version = data_version + 1;
+    update silver.etl_metadata set last_insert_date = '1900-01-01 00:00:00+00';
+end
+$$
+"""
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    # PostgreSQL does not run as root; its account must be able to enter the folder
+    folder = Path(tempfile.mkdtemp(prefix="revenue-tests-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def database_url(server_folder: Path) -> Iterator[str]:
+    with EmbeddedServer(server_folder / "database", options=FAST) as server:
+        yield server.start()
+
+
+@pytest.fixture(scope="session")
+def engine(database_url: str) -> Iterator[Engine]:
+    opened = connect(database_url, settings_module.load(home=Path.cwd()), name="tests")
+    migrate.apply(opened)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def clean(engine: Engine) -> Iterator[Engine]:
+    """The migrated database; emptied after the test."""
+    yield engine
+    with engine.begin() as connection:
+        connection.execute(text(_EMPTY))
+
+
+@pytest.fixture
+def settings(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    """Settings with a home of their own, also for child processes."""
+    for name in list(os.environ):
+        if name.startswith("REVENUE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("REVENUE_DATABASE_URL", database_url)
+    monkeypatch.setenv("REVENUE_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    loaded = settings_module.load(stability_seconds=0.0, lost_after_seconds=0.5)
+    loaded.make_folders()
+    return loaded
