@@ -563,7 +563,9 @@ def worker() -> None:
 
     settings, stop = _service()
     with _engine(settings) as opened:
-        workers.work(opened.engine, settings, stop=stop)
+        workers.work(
+            opened.engine, settings, stop=stop, echo=lambda level, line: _say(f"{level}: {line}")
+        )
 
 
 @cli.command()

@@ -28,8 +28,8 @@ from etl.model import Batch, Dataset, Leg, Progress, Rule, RunStatus, Step
 from etl.settings import Settings
 from etl.steps.archive import archive
 from etl.steps.extract import extract, replay
-from etl.steps.load import load
-from etl.steps.promote import promote
+from etl.steps.load import Counts, load
+from etl.steps.promote import promote, promote_batches
 from etl.steps.stage import Stage
 
 _BATCH_FIELDS = tuple(f.name for f in dataclasses.fields(Batch))
@@ -47,6 +47,7 @@ class Execution:
     attempt: int
     worker_id: int
     source_file: str | None
+    is_full: bool
     requested_by: str
     log: RunLog
     check: Callable[[], None]  # raises RunCancelledError
@@ -118,22 +119,25 @@ def execute(execution: Execution) -> Outcome:
     engine, dataset = execution.engine, execution.dataset
     accepted, refused = _accept_waiting(execution)
     with engine.connect() as connection:
-        batches = _open_batches(connection, dataset)
+        batches = _batches(connection, "queries/batches.open", dataset)
+        if batches or execution.is_full:
+            execution.rules = rules.active(connection, dataset.name)
+            execution.rule_set = rules.fingerprint(execution.rules)
     changed = False
     if batches:
-        with engine.connect() as connection:
-            execution.rules = rules.active(connection, dataset.name)
-        execution.rule_set = rules.fingerprint(execution.rules)
         _take(execution, [b for b in batches if b.status in {"accepted", "extracted"}])
         execution.check()
         execution.begin(Step.PROMOTE)
         touched = promote(execution)
         if touched:
             execution.log("info", f"promoted {touched:,} changes to gold", step=Step.PROMOTE)
-        execution.begin(Step.ARCHIVE)
         changed = any(batch.status in {"accepted", "extracted", "loaded"} for batch in batches)
+    if execution.is_full:
+        changed = _judge_again(execution) or changed
+    if batches or changed:
+        execution.begin(Step.ARCHIVE)
         archive(execution, renew_error_file=changed)
-    return _finish(execution, refused=refused, checked=changed)
+    return _finish(execution, refused=refused, changed=changed)
 
 
 def _accept_waiting(execution: Execution) -> tuple[int, int]:
@@ -203,8 +207,8 @@ def _is_batch(execution: Execution, name: str) -> bool:
         )
 
 
-def _open_batches(connection: Connection, dataset: Dataset) -> list[Batch]:
-    found = queries.rows(connection, "queries/batches.open", dataset=dataset.name)
+def _batches(connection: Connection, query: str, dataset: Dataset) -> list[Batch]:
+    found = queries.rows(connection, query, dataset=dataset.name)
     return [Batch(**{name: row[name] for name in _BATCH_FIELDS}) for row in found]
 
 
@@ -220,19 +224,23 @@ def _take(execution: Execution, batches: list[Batch]) -> None:
         except FileChangedError as error:
             _refuse(execution, batch, UnreadableFileError(error.message, code=error.code))
         else:
-            execution.log(
-                "info",
-                f"{batch.file_name}: {count['valid_records']:,} valid, "
-                f"{count['invalid_records']:,} invalid, "
-                f"{count['superseded_records']:,} superseded; {count['inserted_rows']:,} inserted, "
-                f"{count['updated_rows']:,} updated, {count['unchanged_rows']:,} unchanged",
-                step=Step.LOAD,
-                batch_id=batch.batch_id,
-                **count,
-            )
+            _log_counts(execution, batch, count)
 
 
-def _take_one(execution: Execution, batch: Batch) -> dict[str, int]:
+def _log_counts(execution: Execution, batch: Batch, count: Counts) -> None:
+    execution.log(
+        "info",
+        f"{batch.file_name}: {count['valid_records']:,} valid, "
+        f"{count['invalid_records']:,} invalid, {count['superseded_records']:,} superseded; "
+        f"{count['inserted_rows']:,} inserted, {count['updated_rows']:,} updated, "
+        f"{count['unchanged_rows']:,} unchanged",
+        step=Step.LOAD,
+        batch_id=batch.batch_id,
+        **count,
+    )
+
+
+def _take_one(execution: Execution, batch: Batch) -> Counts:
     with execution.transaction() as connection:
         stage = Stage(connection, execution.dataset, execution.rules)
         with stage.filling():
@@ -240,13 +248,44 @@ def _take_one(execution: Execution, batch: Batch) -> dict[str, int]:
                 # judged while raw is written: the records need no second read
                 extract(execution, batch, stage.add)
             else:
-                replay(execution, batch, stage.add)
+                replay(execution, [batch], stage.add)
         execution.begin(Step.LOAD)
         execution.check()
-        counts = load(execution, connection, batch)
+        counts = load(execution, connection, [batch])
+        execution.checkpoint(connection, Step.LOAD, _records(counts))
         failpoints.hit("load.before_commit")
     failpoints.hit("load.after_commit")
-    return counts
+    return counts[batch.batch_id]
+
+
+def _records(counts: dict[int, Counts]) -> int:
+    return sum(
+        count["valid_records"] + count["invalid_records"] + count["superseded_records"]
+        for count in counts.values()
+    )
+
+
+def _judge_again(execution: Execution) -> bool:
+    """Judge every loaded batch again from raw, and let silver and gold follow, at once or not."""
+    with execution.engine.connect() as connection:
+        batches = _batches(connection, "queries/batches.judged", execution.dataset)
+    if not batches:
+        return False
+    execution.begin(Step.LOAD)
+    with execution.transaction() as connection:
+        stage = Stage(connection, execution.dataset, execution.rules)
+        with stage.filling():
+            replay(execution, batches, stage.add)
+        counts = load(execution, connection, batches, is_full=True)
+        execution.begin(Step.PROMOTE)
+        touched = promote_batches(execution, connection, list(counts), is_full=True)
+        execution.checkpoint(connection, Step.LOAD, _records(counts))
+        execution.checkpoint(connection, Step.PROMOTE, touched)
+        failpoints.hit("full.before_commit")
+    failpoints.hit("full.after_commit")
+    for batch in batches:
+        _log_counts(execution, batch, counts[batch.batch_id])
+    return True
 
 
 def _refuse(execution: Execution, batch: Batch, error: UnreadableFileError) -> None:
@@ -269,24 +308,32 @@ def _refuse(execution: Execution, batch: Batch, error: UnreadableFileError) -> N
     )
 
 
-def ledger(connection: Connection, dataset: Dataset, run_id: int) -> list[Leg]:
-    """Return the legs of a run: each batch, the run, and the layers (DESIGN, invariant 2)."""
+def ledger(
+    connection: Connection, dataset: Dataset, run_id: int, *, layers: bool = True
+) -> list[Leg]:
+    """Return the legs of a run: each batch, the run, and the layers (DESIGN, invariant 2).
+
+    Without `layers` those are left out: they read the whole tables.
+    """
     legs = [
         Leg(leg=row["leg"], left=str(row["left_side"]), right=str(row["right_side"]))
         for row in queries.rows(connection, "queries/ledger.batches", run_id=run_id)
     ]
-    for name in dataset.ledger:
+    for name in dataset.ledger if layers else ():
         row = queries.row(connection, f"gold/{dataset.name}.{name}")
         assert row is not None
         legs.append(Leg(leg=row["leg"], left=str(row["left_side"]), right=str(row["right_side"])))
     return legs
 
 
-def _finish(execution: Execution, *, refused: int, checked: bool) -> Outcome:
-    with execution.transaction() as connection:
+def _finish(execution: Execution, *, refused: int, changed: bool) -> Outcome:
+    with execution.engine.begin() as connection:
+        execution.fence(connection)  # first: afterwards the run is no longer running
         totals = queries.row(connection, "queries/runs.totals", run_id=execution.run_id)
         assert totals is not None
-        legs = ledger(connection, execution.dataset, execution.run_id) if checked else []
+        # an attempt before this one may have changed the layers
+        changed = changed or totals["loaded_batches"] > 0
+        legs = ledger(connection, execution.dataset, execution.run_id, layers=changed)
         outcome = _outcome(totals, legs, execution.notes, refused)
         queries.execute(
             connection,

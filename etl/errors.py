@@ -9,6 +9,7 @@ RevenueError                 every error a user may see; never shown as a traceb
 ├── FileChangedError         a file changed while it was read: try again later
 ├── RunConflictError         the wished change of a run does not fit its state
 ├── RunCancelledError        an operator cancelled the run (control flow inside the engine)
+├── RunStoppedError          the process was told to stop: the run goes back to the queue
 └── RunLostError             another worker took the run over (fencing)
 
 A bad *record* is data, not an exception: it goes to quarantine.
@@ -89,6 +90,10 @@ class RunConflictError(RevenueError):
 
 class RunCancelledError(RevenueError):
     code = "cancelled"
+
+
+class RunStoppedError(RevenueError):
+    code = "stopped"
 
 
 class RunLostError(RevenueError):

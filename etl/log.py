@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +12,6 @@ from typing import Any
 from sqlalchemy import Engine
 
 from etl.db import queries
-
-_LEVELS = {
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-}
-
 
 @dataclass(frozen=True)
 class RunLog:
@@ -54,7 +45,6 @@ class RunLog:
         text = json.dumps(line, default=str)
         with self.file.open("a", encoding="utf-8") as file:
             file.write(text + "\n")
-        logging.getLogger("revenue").log(_LEVELS[level], text)
         if self.echo is not None:
             self.echo(level, message)
         with self.engine.begin() as connection:

@@ -86,10 +86,11 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Promotion:
-    """One named statement of sql/gold/<dataset>.sql; `bulk` is the table that it may fill whole."""
+    """One named statement of sql/gold/<dataset>.sql."""
 
     statement: str
-    bulk: str = ""
+    bulk: str = ""  # the table that it may fill whole
+    only_full: bool = False  # only after every batch was judged again: silver may have lost rows
 
 
 @dataclass(frozen=True, kw_only=True)

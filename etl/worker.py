@@ -18,7 +18,13 @@ from etl import datasets, runs
 from etl.db import queries
 from etl.db.connect import is_lost_connection
 from etl.engine import Execution, Outcome, execute
-from etl.errors import DatabaseError, RevenueError, RunCancelledError, RunLostError
+from etl.errors import (
+    DatabaseError,
+    RevenueError,
+    RunCancelledError,
+    RunLostError,
+    RunStoppedError,
+)
 from etl.log import RunLog
 from etl.model import Progress, RunStatus, Step
 from etl.settings import Settings
@@ -32,10 +38,18 @@ class Presence:
     The thread also carries progress to the database and cancel requests back.
     """
 
-    def __init__(self, engine: Engine, settings: Settings, kind: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        kind: str,
+        *,
+        told_to_stop: threading.Event | None = None,
+    ) -> None:
         self._engine = engine
         self._settings = settings
         self._kind = kind
+        self._told_to_stop = told_to_stop or threading.Event()
         self._stop = threading.Event()
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
@@ -90,9 +104,11 @@ class Presence:
                 self._run_id = None
 
     def check(self) -> None:
-        """Raise RunCancelledError once an operator asked to cancel."""
+        """Raise RunCancelledError once an operator cancelled, RunStoppedError on the way down."""
         if self._cancelled.is_set():
             raise RunCancelledError("cancelled by an operator")
+        if self._told_to_stop.is_set():
+            raise RunStoppedError("the worker was told to stop; another goes on with the run")
 
     def report(self, step: Step, done: int, total: int | None) -> None:
         with self._lock:
@@ -161,6 +177,7 @@ def perform(
         attempt=claim.attempt,
         worker_id=presence.worker_id,
         source_file=claim.source_file,
+        is_full=claim.is_full,
         requested_by=claim.requested_by,
         log=log,
         check=presence.check,
@@ -172,8 +189,13 @@ def perform(
                 return execute(execution)
             except RunLostError as error:
                 return Outcome(status=RunStatus.LOST, reason_code=error.code, reason=error.message)
+            except RunStoppedError as error:
+                return _release(execution, error)
             except RunCancelledError as error:
                 return _end(execution, RunStatus.CANCELLED, error.code, error.message)
+            except KeyboardInterrupt:
+                _end(execution, RunStatus.CANCELLED, "interrupted", "interrupted on the terminal")
+                raise
             except Exception as error:  # noqa: BLE001 - a run ends, the worker goes on
                 if pause is None or not _is_passing(error):
                     return _end(execution, RunStatus.FAILED, *_explained(error))
@@ -195,6 +217,20 @@ def _explained(error: BaseException) -> tuple[str, str]:
         return "system", f"{error.strerror or error}{where}; make room or fix it, then resume the run"
     first = str(getattr(error, "orig", error)).strip().splitlines()
     return "internal", f"{type(error).__name__}: {first[0] if first else ''}; resume the run"
+
+
+def _release(execution: Execution, error: RunStoppedError) -> Outcome:
+    with execution.engine.begin() as connection:
+        queries.execute(
+            connection,
+            "queries/runs.release",
+            run_id=execution.run_id,
+            attempt=execution.attempt,
+        )
+        queries.execute(
+            connection, "queries/runs.stop_steps", run_id=execution.run_id, status="lost"
+        )
+    return Outcome(status=RunStatus.QUEUED, reason_code=error.code, reason=error.message)
 
 
 def _end(execution: Execution, status: RunStatus, code: str, reason: str) -> Outcome:
@@ -269,22 +305,26 @@ def work(
     settings: Settings,
     *,
     stop: threading.Event,
-    ready: Callable[[], None] | None = None,
+    echo: Callable[[str, str], None] | None = None,
 ) -> None:
     """Claim and run until `stop`; a database that went away is waited for."""
     while not stop.is_set():
         try:
-            with Presence(engine, settings, "worker") as presence:
-                if ready is not None:
-                    ready()
-                _work(engine, settings, presence, stop)
+            with Presence(engine, settings, "worker", told_to_stop=stop) as presence:
+                _work(engine, settings, presence, stop, echo)
         except (SQLAlchemyError, DatabaseError) as error:
             if not is_lost_connection(error):
                 raise
             stop.wait(settings.poll_seconds)
 
 
-def _work(engine: Engine, settings: Settings, presence: Presence, stop: threading.Event) -> None:
+def _work(
+    engine: Engine,
+    settings: Settings,
+    presence: Presence,
+    stop: threading.Event,
+    echo: Callable[[str, str], None] | None,
+) -> None:
     checked = 0.0
     while not stop.is_set():
         if time.monotonic() - checked > min(5.0, settings.lost_after_seconds):
@@ -294,4 +334,4 @@ def _work(engine: Engine, settings: Settings, presence: Presence, stop: threadin
         if claimed is None:
             stop.wait(settings.poll_seconds)
         else:
-            perform(engine, settings, presence, claimed)
+            perform(engine, settings, presence, claimed, echo=echo)

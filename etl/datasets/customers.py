@@ -141,6 +141,8 @@ DATASET = Dataset(
     promote=(
         Promotion(statement="update_customers"),
         Promotion(statement="insert_customers"),
+        Promotion(statement="infer_left_customers", only_full=True),
+        Promotion(statement="delete_left_customers", only_full=True),
     ),
     ledger=("customers_in_gold",),
 )

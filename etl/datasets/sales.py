@@ -239,6 +239,10 @@ DATASET = Dataset(
         Promotion(statement="upsert_products"),
         Promotion(statement="update_transactions"),
         Promotion(statement="insert_transactions", bulk="gold.transactions"),
+        Promotion(statement="delete_transactions", only_full=True),
+        Promotion(statement="delete_left_products", only_full=True),
+        Promotion(statement="delete_left_customers", only_full=True),
+        Promotion(statement="trim_dim_date"),
     ),
     ledger=("rows_in_gold", "money_in_gold"),
 )

@@ -15,7 +15,7 @@ from etl.errors import RevenueError
 from etl.model import Column, Dataset
 
 STAGE = "stage"
-STAGE_COLUMNS = ("position", "record_key", "dq_errors", "rule_ids")
+STAGE_COLUMNS = ("batch_id", "position", "record_key", "dq_errors", "rule_ids")
 
 _LINEAGE = (
     ("insert_date", "timestamptz", "When the row was made"),
@@ -29,78 +29,100 @@ def create_stage(connection: Connection, dataset: Dataset) -> None:
     """Create the temporary table that takes one row a judged record, until commit."""
     columns = ", ".join(f"{column.name} {column.type}" for column in dataset.columns)
     connection.exec_driver_sql(
-        f"create temporary table {STAGE} (position integer, record_key text, "
-        f"dq_errors text, rule_ids bigint[], "
-        f"{columns}) on commit drop"
+        f"create temporary table {STAGE} (batch_id bigint, position integer, record_key text, "
+        f"dq_errors text, rule_ids bigint[], {columns}) on commit drop"
     )
 
 
-def supersede(connection: Connection, dataset: Dataset, batch_id: int) -> int:
-    """Move earlier valid records of a key out of the stage; return how many."""
+def supersede(connection: Connection, dataset: Dataset) -> None:
+    """Move earlier valid records of a key in the same batch out of the stage."""
     key = dataset.key
     connection.exec_driver_sql(
         f"create temporary table repeated on commit drop as "
-        f"select {key}, max(position) as last from {STAGE} where dq_errors is null "
-        f"group by {key} having count(*) > 1"
+        f"select batch_id, {key}, max(position) as last from {STAGE} where dq_errors is null "
+        f"group by batch_id, {key} having count(*) > 1"
     )
-    moved = connection.execute(
-        text(
-            f"""
-            with earlier as (
-                delete from {STAGE} s using repeated r
-                where s.{key} = r.{key} and s.position < r.last and s.dq_errors is null
-                returning s.position, r.last
-            )
-            insert into dq.superseded (batch_id, position, superseded_by)
-            select :batch_id, position, last from earlier
-            """
-        ),
-        {"batch_id": batch_id},
+    connection.exec_driver_sql(
+        f"""
+        with earlier as (
+            delete from {STAGE} s using repeated r
+            where s.batch_id = r.batch_id and s.{key} = r.{key} and s.position < r.last
+                and s.dq_errors is null
+            returning s.batch_id, s.position, r.last
+        )
+        insert into dq.superseded (batch_id, position, superseded_by)
+        select batch_id, position, last from earlier
+        """
     )
-    connection.exec_driver_sql("drop table repeated")
-    return moved.rowcount
 
 
-def merge(connection: Connection, dataset: Dataset, batch_id: int) -> tuple[int, int]:
-    """Merge the valid staged records into silver; return rows inserted and updated.
+def keep_newest(connection: Connection, dataset: Dataset) -> None:
+    """Leave only the newest batch's record of each key in a stage of several batches."""
+    key = dataset.key
+    connection.exec_driver_sql(
+        f"delete from {STAGE} s using (select {key}, max(batch_id) as newest from {STAGE} "
+        f"where dq_errors is null group by {key} having count(*) > 1) r "
+        f"where s.{key} = r.{key} and s.batch_id < r.newest and s.dq_errors is null"
+    )
 
-    Equal rows are not touched; a row that a later batch wrote is not overwritten.
+
+def remove_unstaged(connection: Connection, dataset: Dataset) -> int:
+    """Delete silver rows that no staged record stands for; return how many."""
+    key = dataset.key
+    return connection.exec_driver_sql(
+        f"delete from {dataset.silver_table} t where not exists "
+        f"(select from {STAGE} s where s.{key} = t.{key} and s.dq_errors is null)"
+    ).rowcount
+
+
+def merge(connection: Connection, dataset: Dataset, *, is_full: bool) -> None:
+    """Merge the valid staged records into silver; equal rows are not touched.
+
+    A row that a later batch wrote is not overwritten, unless the stage holds every batch.
     """
     names = dataset.column_names
     others = [name for name in names if name != dataset.key]
     key, silver = dataset.key, dataset.silver_table
-    updated = 0
     if not is_empty(connection, silver):
         assignments = ", ".join(f"{name} = s.{name}" for name in others)
-        updated = connection.execute(
-            text(
-                f"""
-                update {silver} t
-                set {assignments}, update_date = statement_timestamp(),
-                    batch_id = :batch_id, position = s.position
-                from {STAGE} s
-                where t.{key} = s.{key} and s.dq_errors is null and t.batch_id <= :batch_id
-                and ({', '.join(f't.{name}' for name in others)})
-                    is distinct from ({', '.join(f's.{name}' for name in others)})
-                """
-            ),
-            {"batch_id": batch_id},
-        ).rowcount
+        connection.exec_driver_sql(
+            f"""
+            update {silver} t
+            set {assignments}, update_date = now(), batch_id = s.batch_id, position = s.position
+            from {STAGE} s
+            where t.{key} = s.{key} and s.dq_errors is null
+            {"" if is_full else "and t.batch_id <= s.batch_id"}
+            and ({", ".join(f"t.{name}" for name in others)})
+                is distinct from ({", ".join(f"s.{name}" for name in others)})
+            """
+        )
     with bulk_load(connection, silver):
-        inserted = connection.execute(
-            text(
-                f"""
-                insert into {silver} ({', '.join(names)}, insert_date, update_date, batch_id, position)
-                select {', '.join(f's.{name}' for name in names)},
-                    statement_timestamp(), statement_timestamp(), :batch_id, s.position
-                from {STAGE} s
-                where s.dq_errors is null
-                and not exists (select from {silver} t where t.{key} = s.{key})
-                """
-            ),
-            {"batch_id": batch_id},
-        ).rowcount
-    return inserted, updated
+        connection.exec_driver_sql(
+            f"""
+            insert into {silver} ({", ".join(names)}, insert_date, update_date, batch_id, position)
+            select {", ".join(f"s.{name}" for name in names)}, now(), now(), s.batch_id, s.position
+            from {STAGE} s
+            where s.dq_errors is null
+            and not exists (select from {silver} t where t.{key} = s.{key})
+            """
+        )
+
+
+def written(connection: Connection, dataset: Dataset, batches: list[int]) -> dict[int, tuple[int, int]]:
+    """Return, for each batch, the silver rows that this transaction inserted and updated."""
+    found = connection.execute(
+        text(
+            f"""
+            select batch_id, count(*) filter (where insert_date = now()),
+                count(*) filter (where insert_date <> now())
+            from {dataset.silver_table}
+            where batch_id = any(:batches) and update_date = now()
+            group by batch_id
+            """
+        ),
+        {"batches": batches},
+    )
+    return {batch_id: (inserted, updated) for batch_id, inserted, updated in found}
 
 
 def is_empty(connection: Connection, table: str) -> bool:

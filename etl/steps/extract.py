@@ -16,7 +16,8 @@ from etl.model import Batch, Step
 if TYPE_CHECKING:
     from etl.engine import Execution
 
-Take = Callable[[int, Sequence[bytes]], None]
+Take = Callable[[int, int, Sequence[bytes]], None]
+"""Called with batch_id, position of the first record, records."""
 
 _READ_ROWS = 10_000
 
@@ -49,7 +50,7 @@ def extract(execution: Execution, batch: Batch, take: Take) -> int:
                 positions = pa.array(range(first, first + len(records))).cast(pa.string())
                 payload = pa.array(records, pa.binary()).cast(pa.string())
                 raw.write(copy_text([batch_id, positions, payload, stamp]))
-                take(first, records)
+                take(batch.batch_id, first, records)
                 count += len(records)
                 failpoints.hit("extract.in_copy")
                 execution.progress(Step.EXTRACT, count)
@@ -70,19 +71,22 @@ def extract(execution: Execution, batch: Batch, take: Take) -> int:
     return count
 
 
-def replay(execution: Execution, batch: Batch, take: Take) -> None:
-    """Read a batch's records from raw again and hand them on."""
-    with execution.engine.connect() as connection:
-        found = queries.stream(
-            connection,
-            f"select record from {execution.dataset.raw_table} "
-            "where batch_id = :batch_id order by position",
-            batch_id=batch.batch_id,
-        )
-        first = 1
-        for partition in found.partitions(_READ_ROWS):
-            execution.check()
-            records = [row[0].encode() for row in partition]
-            take(first, records)
-            first += len(records)
-            execution.progress(Step.LOAD, first - 1)
+def replay(execution: Execution, batches: Sequence[Batch], take: Take) -> None:
+    """Read the records of batches from raw again and hand them on."""
+    done, total = 0, sum(batch.records or 0 for batch in batches)
+    for batch in batches:
+        with execution.engine.connect() as connection:
+            found = queries.stream(
+                connection,
+                f"select record from {execution.dataset.raw_table} "
+                "where batch_id = :batch_id order by position",
+                batch_id=batch.batch_id,
+            )
+            first = 1
+            for partition in found.partitions(_READ_ROWS):
+                execution.check()
+                records = [row[0].encode() for row in partition]
+                take(batch.batch_id, first, records)
+                first += len(records)
+                done += len(records)
+                execution.progress(Step.LOAD, done, total)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
@@ -9,91 +11,130 @@ from sqlalchemy import Connection, text
 from etl import failpoints, validate
 from etl.db import queries, tables
 from etl.errors import RevenueError
-from etl.model import Batch, Step
+from etl.model import Batch
 
 if TYPE_CHECKING:
     from etl.engine import Execution
 
+Counts = dict[str, int]
+"""Records and rows of a batch by the names of etl.batch."""
 
-def load(execution: Execution, connection: Connection, batch: Batch) -> dict[str, int]:
-    """Move the staged records of the batch; return its counts by name.
 
-    `connection` is in the transaction that filled the stage; the caller commits it.
+def load(
+    execution: Execution, connection: Connection, batches: Sequence[Batch], *, is_full: bool = False
+) -> dict[int, Counts]:
+    """Move the staged records of the batches; return each batch's counts.
+
+    `connection` is in the transaction that filled the stage; the caller commits it. `is_full`: the
+    stage holds every loaded batch, judged again, and silver becomes what the stage says.
     """
     dataset = execution.dataset
+    identities = [batch.batch_id for batch in batches]
     queries.execute(connection, "queries/batches.lock_dataset", dataset=dataset.name)
-    current = queries.row(connection, "queries/batches.lock", batch_id=batch.batch_id)
-    if current is None or current["status"] != "extracted":
-        raise RevenueError(f"batch {batch.batch_id} is not waiting to be loaded", code="batch_state")
+    _require_state(connection, identities, {"loaded", "promoted"} if is_full else {"extracted"})
     failpoints.hit("load.before_merge")
-    staged = queries.row(connection, "queries/quality.count_staged")
-    assert staged is not None
-    if staged["valid"] + staged["invalid"] != current["records"]:
-        raise RevenueError(
-            f"batch {batch.batch_id}: {staged['valid'] + staged['invalid']} records were judged, "
-            f"raw holds {current['records']}",
-            code="ledger",
-        )
+    staged = _count_staged(connection, identities)
+    if is_full:
+        queries.execute(connection, "queries/quality.forget_quarantine", batches=identities)
+        queries.execute(connection, "queries/quality.forget_verdicts", batches=identities)
     queries.execute(
         connection,
         "queries/quality.quarantine",
         dataset=dataset.name,
-        batch_id=batch.batch_id,
         rule_set=execution.rule_set,
     )
-    queries.execute(connection, "queries/quality.keep_violations", batch_id=batch.batch_id)
-    queries.execute(connection, "queries/quality.count_violations", batch_id=batch.batch_id)
-    superseded = tables.supersede(connection, dataset, batch.batch_id)
-    _count_references(execution, connection, batch)
-    inserted, updated = tables.merge(connection, dataset, batch.batch_id)
+    queries.execute(connection, "queries/quality.keep_violations")
+    queries.execute(connection, "queries/quality.count_violations", batches=identities)
+    tables.supersede(connection, dataset)
+    _count_references(execution, connection)
+    if is_full:
+        tables.keep_newest(connection, dataset)
+        tables.remove_unstaged(connection, dataset)
+    tables.merge(connection, dataset, is_full=is_full)
     failpoints.hit("load.after_merge")
-    valid = staged["valid"] - superseded
-    counts = {
-        "valid_records": valid,
-        "invalid_records": staged["invalid"],
-        "superseded_records": superseded,
-        "inserted_rows": inserted,
-        "updated_rows": updated,
-        "unchanged_rows": valid - inserted - updated,
-        "warning_records": queries.value(
-            connection, "queries/quality.warnings", batch_id=batch.batch_id
-        ),
-    }
-    queries.execute(
-        connection,
-        "queries/batches.loaded",
-        batch_id=batch.batch_id,
-        run_id=execution.run_id,
-        **counts,
-    )
+    counts = _counts(execution, connection, staged)
+    for batch_id, count in counts.items():
+        queries.execute(
+            connection,
+            "queries/batches.loaded",
+            batch_id=batch_id,
+            run_id=execution.run_id,
+            **count,
+        )
     queries.execute(
         connection,
         "queries/batches.move_watermark",
         dataset=dataset.name,
         pipeline_name=dataset.watermark,
     )
-    execution.checkpoint(connection, Step.LOAD, int(current["records"]))
     return counts
 
 
-def _count_references(execution: Execution, connection: Connection, batch: Batch) -> None:
+def _require_state(connection: Connection, batches: Sequence[int], states: set[str]) -> None:
+    for row in queries.rows(connection, "queries/batches.lock", batches=list(batches)):
+        if row["status"] not in states:
+            raise RevenueError(
+                f"batch {row['batch_id']} is {row['status']}; it cannot be loaded now",
+                code="batch_state",
+            )
+
+
+def _count_staged(connection: Connection, batches: list[int]) -> dict[int, tuple[int, int]]:
+    """Return each batch's valid and invalid records.
+
+    Raises RevenueError when raw holds another number of records.
+    """
+    staged = {}
+    for row in queries.rows(connection, "queries/quality.count_staged", batches=batches):
+        if row["valid"] + row["invalid"] != row["records"]:
+            raise RevenueError(
+                f"batch {row['batch_id']}: {row['valid'] + row['invalid']} records were judged, "
+                f"raw holds {row['records']}",
+                code="ledger",
+            )
+        staged[row["batch_id"]] = (row["valid"], row["invalid"])
+    return staged
+
+
+def _counts(
+    execution: Execution, connection: Connection, staged: dict[int, tuple[int, int]]
+) -> dict[int, Counts]:
+    written = tables.written(connection, execution.dataset, list(staged))
+    counts = {}
+    for row in queries.rows(connection, "queries/quality.verdicts", batches=list(staged)):
+        batch_id = row["batch_id"]
+        valid = staged[batch_id][0] - row["superseded"]
+        inserted, updated = written.get(batch_id, (0, 0))
+        counts[batch_id] = {
+            "valid_records": valid,
+            "invalid_records": staged[batch_id][1],
+            "superseded_records": row["superseded"],
+            "inserted_rows": inserted,
+            "updated_rows": updated,
+            "unchanged_rows": valid - inserted - updated,
+            "warning_records": row["warnings"],
+        }
+    return counts
+
+
+def _count_references(execution: Execution, connection: Connection) -> None:
     for rule in execution.rules:
         if rule.kind != validate.REFERENCES:
             continue
         table, column = rule.parameters["table"], rule.parameters["column"]
         missing = connection.execute(
             text(
-                f"select count(*) from {tables.STAGE} s where s.dq_errors is null "
+                f"select s.batch_id, count(*) as records from {tables.STAGE} s "
+                f"where s.dq_errors is null "
                 f"and not exists (select from {tables.identifier(table)} r "
-                f"where r.{tables.identifier(column)} = s.{rule.column})"
+                f"where r.{tables.identifier(column)} = s.{rule.column}) group by s.batch_id"
             )
-        ).scalar()
+        ).mappings()
         queries.execute(
             connection,
             "queries/quality.count_reference",
-            batch_id=batch.batch_id,
             rule_id=rule.rule_id,
             rule_version=rule.version,
             severity=rule.severity.value,
-            records=missing,
+            counts=json.dumps([dict(row) for row in missing]),
         )

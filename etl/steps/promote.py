@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from etl import failpoints
@@ -10,35 +11,52 @@ from etl.db import queries, tables
 from etl.model import Step
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from etl.engine import Execution
 
 
 def promote(execution: Execution) -> int:
     """Promote every loaded batch of the feed; return the number of gold rows touched."""
-    dataset = execution.dataset
-    touched = 0
     with execution.transaction() as connection:
-        queries.execute(connection, "queries/batches.lock_dataset", dataset=dataset.name)
-        queries.execute(connection, "queries/batches.lock_gold")
-        batches = queries.value(connection, "queries/batches.to_promote", dataset=dataset.name)
-        if batches:
-            for promotion in dataset.promote:
-                execution.check()
-                bulk = (
-                    tables.bulk_load(connection, promotion.bulk)
-                    if promotion.bulk
-                    else contextlib.nullcontext()
-                )
-                with bulk:
-                    done = queries.execute(
-                        connection, f"gold/{dataset.name}.{promotion.statement}", batches=batches
-                    )
-                touched += max(done.rowcount, 0)
-            queries.execute(connection, "queries/batches.promoted", batches=batches)
-            queries.execute(connection, "queries/batches.move_gold_watermark")
-            if touched:
-                queries.execute(connection, "queries/batches.gold_changed", dataset=dataset.name)
+        queries.execute(connection, "queries/batches.lock_dataset", dataset=execution.dataset.name)
+        batches = queries.value(
+            connection, "queries/batches.to_promote", dataset=execution.dataset.name
+        )
+        touched = promote_batches(execution, connection, batches) if batches else 0
         execution.checkpoint(connection, Step.PROMOTE, touched)
         failpoints.hit("promote.before_commit")
     failpoints.hit("promote.after_commit")
+    return touched
+
+
+def promote_batches(
+    execution: Execution, connection: Connection, batches: Sequence[int], *, is_full: bool = False
+) -> int:
+    """Bring the silver rows of these batches to gold inside the caller's transaction.
+
+    `is_full`: the batches are all there are, and gold loses what silver lost. Returns the number of
+    gold rows touched.
+    """
+    dataset = execution.dataset
+    touched = 0
+    queries.execute(connection, "queries/batches.lock_gold")
+    for promotion in dataset.promote:
+        if promotion.only_full and not is_full:
+            continue
+        execution.check()
+        bulk = (
+            tables.bulk_load(connection, promotion.bulk)
+            if promotion.bulk
+            else contextlib.nullcontext()
+        )
+        with bulk:
+            done = queries.execute(
+                connection, f"gold/{dataset.name}.{promotion.statement}", batches=list(batches)
+            )
+        touched += max(done.rowcount, 0)
+    queries.execute(connection, "queries/batches.promoted", batches=list(batches))
+    queries.execute(connection, "queries/batches.move_gold_watermark")
+    if touched:
+        queries.execute(connection, "queries/batches.gold_changed", dataset=dataset.name)
     return touched

@@ -19,7 +19,7 @@ _KEY_SHOWN = 200
 
 
 class Stage:
-    """A temporary table of the load's transaction, filled chunk by chunk."""
+    """A temporary table of the load's transaction, filled chunk by chunk, one batch or several."""
 
     def __init__(self, connection: Connection, dataset: Dataset, rules: Sequence[Rule]) -> None:
         self._connection = connection
@@ -37,8 +37,8 @@ class Stage:
             yield
         self._connection.exec_driver_sql(f"analyze {tables.STAGE}")
 
-    def add(self, first: int, records: Sequence[bytes]) -> None:
-        """Judge records, the first of which stands at position `first` of its file."""
+    def add(self, batch_id: int, first: int, records: Sequence[bytes]) -> None:
+        """Judge records of a batch, the first of which stands at position `first` of its file."""
         assert self._stream is not None
         judged = validate.judge(records, self._dataset, self._rules)
         valid = pc.is_null(judged.dq_errors)
@@ -53,6 +53,7 @@ class Stage:
         self._stream.write(
             copy_text(
                 [
+                    pa.scalar(str(batch_id)),
                     positions,
                     pc.if_else(valid, nothing, shown),
                     judged.dq_errors,

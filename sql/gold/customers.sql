@@ -38,6 +38,24 @@ where
     s.batch_id = any(:batches)
     and not exists (select from gold.customers as c where c.customer_id = s.customer_id);
 
+-- name: infer_left_customers
+-- Customers that silver no longer has, while sales still name them.
+update gold.customers as c
+set
+    customer_name = 'Unknown', email = null, region = 'Unknown', join_date = null,
+    loyalty_points = 0, is_inferred = true, update_date = statement_timestamp()
+where
+    not c.is_inferred
+    and not exists (select from silver.customers as s where s.customer_id = c.customer_id)
+    and exists (select from gold.transactions as t where t.customer_id = c.customer_id);
+
+-- name: delete_left_customers
+-- Customers that silver no longer has and no sale names.
+delete from gold.customers as c
+where
+    not c.is_inferred
+    and not exists (select from silver.customers as s where s.customer_id = c.customer_id);
+
 -- name: customers_in_gold
 -- Every silver customer is a known customer of gold, and no other is.
 select

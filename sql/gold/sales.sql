@@ -146,6 +146,32 @@ where
         select from gold.transactions as t where t.transaction_id = s.transaction_id
     );
 
+-- name: delete_transactions
+-- Sales that silver no longer has.
+delete from gold.transactions as t
+where not exists (select from silver.sales as s where s.transaction_id = t.transaction_id);
+
+-- name: delete_left_products
+-- Products that no sale names any more.
+delete from gold.products as p
+where not exists (select from gold.transactions as t where t.product_id = p.product_id);
+
+-- name: delete_left_customers
+-- Inferred customers that no sale names any more.
+delete from gold.customers as c
+where
+    c.is_inferred
+    and not exists (select from gold.transactions as t where t.customer_id = c.customer_id);
+
+-- name: trim_dim_date
+-- Years that a correction emptied: the calendar's last year decides what "year to date" means.
+delete from gold.dim_date
+where
+    date < (select date_trunc('year', min(transaction_date)) from gold.transactions)
+    or date >= (
+        select date_trunc('year', max(transaction_date)) + interval '1 year' from gold.transactions
+    );
+
 -- name: rows_in_gold
 -- gold.transactions = silver.sales, row for row.
 select

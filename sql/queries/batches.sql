@@ -45,11 +45,18 @@ order by batch_id;
 select stored_name from etl.batch where stored_name is not null and archived_at is null;
 
 -- name: lock
--- One batch, held for the transaction.
+-- Batches, held for the transaction.
+select batch_id, status from etl.batch
+where batch_id = any(:batches)
+order by batch_id
+for update;
+
+-- name: judged
+-- Every batch that silver was made of, in order of arrival.
 select batch_id, dataset, file_name, stored_name, sha256, status, insert_date, records
 from etl.batch
-where batch_id = :batch_id
-for update;
+where dataset = :dataset and status in ('loaded', 'promoted')
+order by batch_id;
 
 -- name: next_insert_date
 -- Strictly increasing from batch to batch, whatever the clock does.
@@ -69,10 +76,10 @@ set status = 'extracted', insert_date = :insert_date, records = :records, run_id
 where batch_id = :batch_id;
 
 -- name: loaded
--- The records are judged: valid in silver, invalid in quarantine.
+-- The records are judged: valid in silver, invalid in quarantine; judged again, it stays in gold.
 update etl.batch
 set
-    status = 'loaded', valid_records = :valid_records, invalid_records = :invalid_records,
+    status = case status when 'promoted' then 'promoted' else 'loaded' end, valid_records = :valid_records, invalid_records = :invalid_records,
     superseded_records = :superseded_records, inserted_rows = :inserted_rows,
     updated_rows = :updated_rows, unchanged_rows = :unchanged_rows,
     warning_records = :warning_records, run_id = :run_id

@@ -97,7 +97,7 @@ returning r.run_id, r.dataset, r.status;
 -- Hold the run for the rest of the transaction; no row when another worker has it now.
 select run_id from etl.run
 where run_id = :run_id and attempt = :attempt and worker_id = :worker_id and status = 'running'
-for update;
+for no key update;
 
 -- name: request_cancel
 -- Ask for a cancel: a queued run ends at once, a running one at its next chunk.
@@ -145,10 +145,15 @@ update etl.step set status = :status, ended_at = clock_timestamp()
 where run_id = :run_id and status = 'running';
 
 -- name: progress
--- How far a step is; never goes backwards.
-update etl.step
-set done_records = greatest(done_records, :done_records), total_records = cast(:total_records as bigint)
-where run_id = :run_id and step = :step and status = 'running';
+-- How far a step is; never goes backwards, and never waits for the step's own transaction.
+update etl.step as t
+set done_records = greatest(t.done_records, :done_records), total_records = cast(:total_records as bigint)
+from (
+    select run_id, step from etl.step
+    where run_id = :run_id and step = :step and status = 'running'
+    for update skip locked
+) as free
+where t.run_id = free.run_id and t.step = free.step;
 
 -- name: totals
 -- What the batches of a run add up to.
@@ -215,6 +220,12 @@ where w.worker_id = :worker_id and a.pid = pg_backend_pid();
 -- name: unregister_worker
 -- The process stops in order.
 update etl.worker set stopped_at = clock_timestamp() where worker_id = :worker_id;
+
+-- name: release
+-- The worker stops in order: the run goes back to the queue and goes on from its checkpoint.
+update etl.run set status = 'queued', worker_id = null
+where run_id = :run_id and attempt = :attempt and status = 'running'
+returning run_id;
 
 -- name: history
 -- Runs, newest first.
