@@ -71,7 +71,7 @@ def _fail(code: str, message: str, *, wants_json: bool) -> None:
     if wants_json:
         print_json({"error": {"code": code, "message": message}})
     _err.print(f"[bold red]error[/] ({code}):", end=" ")
-    _err.print(message, markup=False, highlight=False)
+    _err.print(message, markup=False, highlight=False, soft_wrap=True)
     sys.exit(1)
 
 
@@ -89,7 +89,7 @@ def _plain(value: Any) -> Any:
 
 
 def _say(text: str) -> None:
-    _err.print(text, markup=False, highlight=False)
+    _err.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _actor() -> str:
@@ -639,7 +639,9 @@ def _run_bar(dataset: str, *, quiet: bool) -> Iterator[tuple[Any, Any]]:
 
         def echo(level: str, message: str) -> None:
             del level
-            bar.console.print(f"{dataset}: {message}", markup=False, highlight=False)
+            bar.console.print(
+                f"{dataset}: {message}", markup=False, highlight=False, soft_wrap=True
+            )
 
         yield report, echo
 

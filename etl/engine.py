@@ -308,32 +308,38 @@ def _refuse(execution: Execution, batch: Batch, error: UnreadableFileError) -> N
     )
 
 
-def ledger(
-    connection: Connection, dataset: Dataset, run_id: int, *, layers: bool = True
-) -> list[Leg]:
+def ledger(connection: Connection, execution: Execution, *, layers: bool) -> list[Leg]:
     """Return the legs of a run: each batch, the run, and the layers (DESIGN, invariant 2).
 
     Without `layers` those are left out: they read the whole tables.
     """
-    legs = [
+    found = queries.rows(connection, "queries/ledger.batches", **_scope(execution))
+    if layers:
+        dataset = execution.dataset
+        for name in dataset.ledger:
+            found += queries.rows(connection, f"gold/{dataset.name}.{name}")
+    return [
         Leg(leg=row["leg"], left=str(row["left_side"]), right=str(row["right_side"]))
-        for row in queries.rows(connection, "queries/ledger.batches", run_id=run_id)
+        for row in found
     ]
-    for name in dataset.ledger if layers else ():
-        row = queries.row(connection, f"gold/{dataset.name}.{name}")
-        assert row is not None
-        legs.append(Leg(leg=row["leg"], left=str(row["left_side"]), right=str(row["right_side"])))
-    return legs
+
+
+def _scope(execution: Execution) -> dict[str, Any]:
+    return {
+        "run_id": execution.run_id,
+        "is_full": execution.is_full,
+        "dataset": execution.dataset.name,
+    }
 
 
 def _finish(execution: Execution, *, refused: int, changed: bool) -> Outcome:
     with execution.engine.begin() as connection:
         execution.fence(connection)  # first: afterwards the run is no longer running
-        totals = queries.row(connection, "queries/runs.totals", run_id=execution.run_id)
+        totals = queries.row(connection, "queries/runs.totals", **_scope(execution))
         assert totals is not None
         # an attempt before this one may have changed the layers
         changed = changed or totals["loaded_batches"] > 0
-        legs = ledger(connection, execution.dataset, execution.run_id, layers=changed)
+        legs = ledger(connection, execution, layers=changed)
         outcome = _outcome(totals, legs, execution.notes, refused)
         queries.execute(
             connection,

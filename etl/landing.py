@@ -29,7 +29,7 @@ from etl.settings import Settings
 
 _STORED = re.compile(r"^batch-\d+__")
 _UNSAFE = re.compile(r"[^\w.\- ]")
-_PEEK_BYTES = 262_144
+_PEEK_RECORDS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,25 +67,29 @@ def waiting(settings: Settings, engine: Engine) -> list[Path]:
 
 
 def recognise(file: BinaryIO, settings: Settings) -> Dataset | None:
-    """Return the feed of the file's first object, None without any object.
+    """Return the feed that the file's first objects belong to, None when it holds no records.
 
-    Raises UnreadableFileError when it cannot be read or fits no feed.
+    Raises UnreadableFileError when it cannot be read so far, or fits no feed.
     """
+    fields: set[str] = set()
+    seen = 0
     for chunk in readers.read_chunks(file, limits=limits(settings)):
-        for record in chunk.records:
+        for record in chunk.records[: _PEEK_RECORDS - seen]:
             value = readers.decode(record)
-            if not isinstance(value, dict):
-                continue
-            dataset = datasets.recognise(frozenset(value))
-            if dataset is None:
-                known = ", ".join(datasets.declared())
-                raise UnreadableFileError(
-                    f"the records are none of: {known}; their fields are "
-                    f"{', '.join(sorted(map(repr, value))[:8])}",
-                    code="unrecognised",
-                )
-            return dataset
-    return None
+            if isinstance(value, dict):
+                fields |= value.keys()
+                if dataset := datasets.recognise(frozenset(value)):
+                    return dataset
+        seen += len(chunk.records)
+        if seen >= _PEEK_RECORDS:
+            break
+    if not seen:
+        return None
+    known = ", ".join(datasets.declared())
+    names = ", ".join(sorted(map(repr, fields))[:8]) or "none at all"
+    raise UnreadableFileError(
+        f"the records are none of: {known}; their fields are {names}", code="unrecognised"
+    )
 
 
 def fingerprint(path: Path) -> tuple[str, int]:

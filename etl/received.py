@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from etl.model import Dataset
 
+_BLOCK = 1000
 UNSTORABLE = "\x00"
 """Stands for a lone surrogate, too: neither can be stored as PostgreSQL text."""
 
@@ -91,63 +92,114 @@ def _shape(paths: tuple[str, ...]) -> _Shape:
 def receive(records: Sequence[bytes], dataset: Dataset) -> Received:
     """Decode `records` (each one JSON value as received) into the dataset's columns."""
     shape = _shape(tuple(path for column in dataset.columns for path in column.paths))
+    # blocks that stay in the processor's cache from decoding to column: twice as fast
+    blocks = [
+        _receive_block(records[start : start + _BLOCK], dataset, shape)
+        for start in range(0, len(records) or 1, _BLOCK)
+    ]
+    if len(blocks) == 1:
+        return blocks[0]
+    return Received(
+        count=sum(block.count for block in blocks),
+        text={
+            name: pa.concat_arrays([block.text[name] for block in blocks])
+            for name in dataset.column_names
+        },
+        not_scalar={
+            name: _joined([(block.not_scalar[name], block.count) for block in blocks])
+            for name in dataset.column_names
+        },
+        not_object=_joined([(block.not_object, block.count) for block in blocks]),
+    )
+
+
+def _joined(parts: list[tuple[NDArray[np.bool_] | None, int]]) -> NDArray[np.bool_] | None:
+    if all(part is None for part, _ in parts):
+        return None
+    return np.concatenate(
+        [np.zeros(count, bool) if part is None else part for part, count in parts]
+    )
+
+
+def _receive_block(records: Sequence[bytes], dataset: Dataset, shape: _Shape) -> Received:
+    joined = b"[" + b",".join(records) + b"]"
     not_object = None
     try:
-        rows = shape.many.decode(b"[" + b",".join(records) + b"]")
+        rows = shape.many.decode(joined)
     except (msgspec.DecodeError, RecursionError):
         # one odd record (not an object, a lone surrogate, a parent that is no object): each alone
         rows = [_decode_one(record, shape) for record in records]
         flags = np.fromiter((row is _NOT_AN_OBJECT for row in rows), bool, len(rows))
         not_object = flags if flags.any() else None
-    values = _columns(rows, shape)
+    values = _columns(rows, shape, _absent(joined, shape))
     text: dict[str, pa.StringArray] = {}
     not_scalar: dict[str, NDArray[np.bool_] | None] = {}
     for column in dataset.columns:
-        array, odd = _as_text(values[column.paths[0]])
-        for path in column.paths[1:]:
+        array: pa.StringArray | None = None
+        odd: NDArray[np.bool_] | None = None
+        for path in column.paths:
+            if path not in values:
+                continue
             other, other_odd = _as_text(values[path])
-            if other.null_count < len(other):
-                array = pc.coalesce(array, other)
+            array = other if array is None else pc.coalesce(array, other)
             if other_odd is not None:
                 odd = other_odd if odd is None else odd | other_odd
-        text[column.name] = array
+        text[column.name] = pa.nulls(len(rows), pa.string()) if array is None else array
         not_scalar[column.name] = odd
     return Received(count=len(rows), text=text, not_scalar=not_scalar, not_object=not_object)
 
 
-def _columns(rows: list[Any], shape: _Shape) -> dict[str, Sequence[Any]]:
+def _absent(joined: bytes, shape: _Shape) -> frozenset[str]:
+    """Return the paths whose name stands nowhere in the records, not even in escapes."""
+    if b"\\u" in joined:
+        return frozenset()
+    return frozenset(
+        path for path in shape.paths if f'"{path.rpartition(".")[2]}"'.encode() not in joined
+    )
+
+
+def _columns(
+    rows: list[Any], shape: _Shape, absent: frozenset[str]
+) -> dict[str, Sequence[Any]]:
     if not rows:
-        return {path: () for path in shape.paths}
+        return {}
     values: dict[str, Sequence[Any]] = {}
     members: dict[str, list[Any]] = {"": rows}
     for parent, kind in shape.parents.items():
         empty = kind()
         members[parent] = [member or empty for member in map(attrgetter(parent), rows)]
     for path in shape.paths:
-        parent, _, name = path.rpartition(".")
-        values[path] = list(map(attrgetter(name), members[parent]))
+        if path not in absent:
+            parent, _, name = path.rpartition(".")
+            values[path] = list(map(attrgetter(name), members[parent]))
     return values
 
 
-def _as_text(values: Sequence[Any]) -> tuple[pa.StringArray, NDArray[np.bool_] | None]:
-    try:
-        return pa.array(values, pa.string()), None
-    except (pa.ArrowTypeError, pa.ArrowInvalid):
-        pass
-    odd = None
-    texts = [value if type(value) is str else _number_text(value) for value in values]
-    if _ODD in texts:
-        odd = np.fromiter((value is _ODD for value in texts), bool, len(texts))
-        texts = [None if value is _ODD else value for value in texts]
-    return pa.array(texts, pa.string()), odd
-
-
+_NONE = type(None)
 _ODD: Any = object()
 
 
-def _number_text(value: object) -> Any:
-    if value is None:
-        return None
+def _as_text(values: Sequence[Any]) -> tuple[pa.StringArray, NDArray[np.bool_] | None]:
+    kinds = set(map(type, values))
+    if kinds <= {str, _NONE}:
+        return pa.array(values, pa.string()), None
+    if kinds <= {int, _NONE}:
+        try:
+            return pa.array(values, pa.int64()).cast(pa.string()), None
+        except OverflowError:
+            pass
+    if kinds <= {int, str, _NONE}:
+        distinct = set(values)
+        texts = {value: value if value is None else str(value) for value in distinct}
+        return pa.array(list(map(texts.__getitem__, values)), pa.string()), None
+    marked = [_text_or_odd(value) for value in values]
+    odd = np.fromiter((value is _ODD for value in marked), bool, len(marked))
+    return pa.array([None if value is _ODD else value for value in marked], pa.string()), odd
+
+
+def _text_or_odd(value: object) -> Any:
+    if value is None or type(value) is str:
+        return value
     return str(value) if type(value) is int else _ODD
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from etl.normalise import Mask
 
 NOT_AN_OBJECT = "Not an object"
+_FOLD = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,7 @@ class Cell:
     values: Values
     not_scalar: Mask
     judges: Judges
+    others: Mapping[str, Values]  # every column of the record, normalised
 
     @property
     def count(self) -> int:
@@ -141,6 +143,16 @@ def _storable(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
     return mask(cell.received.str.contains(UNSTORABLE, regex=False))
 
 
+def _total_below(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
+    """number × factor × (1 − fraction) as a double: the limit must leave room for its error."""
+    factor = cell.others[parameters["factor"]].number
+    fraction = cell.others[parameters["fraction"]].number
+    assert factor is not None
+    assert fraction is not None
+    with np.errstate(over="ignore", invalid="ignore"):
+        return cell.number * factor * (1 - fraction) >= float(parameters["below"])
+
+
 def _set_based(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
     """Counted by the database while loading: it needs other rows."""
     del parameters
@@ -186,6 +198,11 @@ KINDS: Mapping[str, Kind] = {
         breaks=_parses_as,
         sentence="{column} must be a {type}",
         parameters={"type": "text", "required": "boolean"},
+    ),
+    "total_below": Kind(
+        breaks=_total_below,
+        sentence="{column} × {factor} × (1 − {fraction}) must stay below {below}",
+        parameters={"factor": "text", "fraction": "text", "below": "number"},
     ),
     "usable": Kind(
         breaks=_usable, sentence="{column} should be usable when it is given", parameters={}
@@ -243,17 +260,24 @@ def judge(records: Sequence[bytes], dataset: Dataset, rules: Sequence[Rule]) -> 
         values = column.normalise(as_received)
         cells[column.name] = (as_received, values, nowhere if odd is None else odd)
     not_object = received.not_object
-    broken = np.zeros((received.count, len(rules)), bool)
+    broken = np.zeros((len(rules), received.count), bool)
+    others = {name: values for name, (_, values, _) in cells.items()}
     for index, rule in enumerate(rules):
         as_received, values, odd = cells[rule.column]
-        cell = Cell(received=as_received, values=values, not_scalar=odd, judges=rule.judges)
-        broken[:, index] = KINDS[rule.kind].breaks(cell, rule.parameters)
+        cell = Cell(
+            received=as_received,
+            values=values,
+            not_scalar=odd,
+            judges=rule.judges,
+            others=others,
+        )
+        broken[index] = KINDS[rule.kind].breaks(cell, rule.parameters)
     if not_object is not None:
-        broken[not_object] = False
+        broken[:, not_object] = False
     dq_errors, rule_ids = _verdicts(broken, rules, not_object)
     return Judgement(
         count=received.count,
-        columns={name: pa.array(values.text) for name, (_, values, _) in cells.items()},
+        columns={name: pa.array(values.text) for name, values in others.items()},
         dq_errors=dq_errors,
         rule_ids=rule_ids,
     )
@@ -263,13 +287,19 @@ def _verdicts(
     broken: NDArray[np.bool_], rules: Sequence[Rule], not_object: Mask | None
 ) -> tuple[pa.StringArray, pa.StringArray]:
     """Join messages and rule ids; records mostly break the same few combinations of rules."""
-    packed = np.packbits(broken, axis=1)
-    keys = np.ascontiguousarray(packed).view(np.dtype((np.void, packed.shape[1]))).ravel()
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    # a number for each record's combination; folded, because rules may outnumber a number's bits
+    inverse = np.zeros(broken.shape[1], np.int64)
+    for some in range(0, len(rules), _FOLD):
+        bits = broken[some : some + _FOLD]
+        key = inverse << _FOLD
+        for bit, mask_ in enumerate(bits):
+            if mask_.any():
+                key |= mask_.astype(np.int64) << bit
+        _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
     messages: list[str | None] = []
     identities: list[str | None] = []
     for row in first:
-        hit = [rule for rule, is_broken in zip(rules, broken[row], strict=True) if is_broken]
+        hit = [rule for rule, is_broken in zip(rules, broken[:, row], strict=True) if is_broken]
         rejections = [rule.message for rule in hit if rule.severity is Severity.REJECT]
         messages.append("; ".join(dict.fromkeys(rejections)) or None)
         identities.append("{" + ",".join(str(rule.rule_id) for rule in hit) + "}" if hit else None)

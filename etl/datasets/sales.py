@@ -199,6 +199,14 @@ DATASET = Dataset(
             )
         ),
         Rule(
+            # total_value has 14 digits before the point
+            code="total_value_size",
+            column="price",
+            kind="total_below",
+            parameters={"factor": "quantity", "fraction": "discount", "below": 99_999_999_999_999},
+            message="total_value too large",
+        ),
+        Rule(
             code="date_ambiguous",
             column="date",
             kind="not_ambiguous",

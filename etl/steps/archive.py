@@ -70,6 +70,19 @@ def write_error_file(connection: Connection, dataset: Dataset, path: Path) -> No
     part.replace(path)
 
 
+class _WithoutFirst:
+    """Drops the comma before the first element, so that no row needs to know its place."""
+
+    def __init__(self, file: io.BufferedWriter) -> None:
+        self._file = file
+        self._started = False
+
+    def write(self, block: bytes) -> int:
+        self._file.write(block if self._started else block[1:])
+        self._started = True
+        return len(block)
+
+
 def _write_json(connection: Connection, dataset: Dataset, file: io.BufferedWriter) -> None:
     # an odd quote and delimiter keep COPY from touching the JSON; neither can stand in it
     file.write(b"[\n")
@@ -77,23 +90,19 @@ def _write_json(connection: Connection, dataset: Dataset, file: io.BufferedWrite
         cursor.copy_expert(
             f"""
             copy (
-                select case when row_number() over (order by q.quarantine_id) = 1 then '' else ',' end
-                    || case
-                        when btrim(r.record, E' \\t\\r\\n') ~ '^\\{{\\s*\\}}$'
-                            then '{{"dq_errors": ' || to_json(q.dq_errors) || '}}'
-                        when left(r.record, 1) = '{{'
-                            then rtrim(left(translate(r.record, E'\\n\\r', '  '), -1))
-                                || ', "dq_errors": ' || to_json(q.dq_errors) || '}}'
-                        else '{{"record": ' || translate(r.record, E'\\n\\r', '  ')
-                            || ', "dq_errors": ' || to_json(q.dq_errors) || '}}'
-                    end
+                select ',' || case
+                    when r.record ~ '^\\{{\\s*\\}}$' then '{{'
+                    when left(r.record, 1) = '{{'
+                        then rtrim(left(translate(r.record, E'\\n\\r', '  '), -1)) || ', '
+                    else '{{"record": ' || translate(r.record, E'\\n\\r', '  ') || ', '
+                end || '"dq_errors": ' || to_json(q.dq_errors) || '}}'
                 from dq.quarantine q
                 join {dataset.raw_table} r using (batch_id, position)
                 where q.dataset = '{dataset.name}' and q.status in ('open', 'assigned')
                 order by q.quarantine_id
             ) to stdout (format csv, quote E'\\x01', escape E'\\x01', delimiter E'\\x02')
             """,
-            file,
+            _WithoutFirst(file),
         )
     file.write(b"]\n")
 

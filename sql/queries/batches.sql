@@ -82,7 +82,8 @@ set
     status = case status when 'promoted' then 'promoted' else 'loaded' end, valid_records = :valid_records, invalid_records = :invalid_records,
     superseded_records = :superseded_records, inserted_rows = :inserted_rows,
     updated_rows = :updated_rows, unchanged_rows = :unchanged_rows,
-    warning_records = :warning_records, run_id = :run_id
+    warning_records = :warning_records,
+    run_id = case status when 'promoted' then run_id else :run_id end
 where batch_id = :batch_id;
 
 -- name: refused

@@ -7,7 +7,9 @@ with batch as (
         (select count(*) from dq.quarantine as q where q.batch_id = b.batch_id) as quarantined,
         (select count(*) from dq.superseded as s where s.batch_id = b.batch_id) as replaced
     from etl.batch as b
-    where b.run_id = :run_id and b.status in ('loaded', 'promoted')
+    where
+        b.status in ('loaded', 'promoted')
+        and (b.run_id = :run_id or (:is_full and b.dataset = :dataset))
 )
 
 select

@@ -156,7 +156,7 @@ from (
 where t.run_id = free.run_id and t.step = free.step;
 
 -- name: totals
--- What the batches of a run add up to.
+-- What the batches of a run add up to; those of a full run are all that silver was made of.
 select
     count(*) as batches,
     count(*) filter (where status in ('loaded', 'promoted')) as loaded_batches,
@@ -172,7 +172,9 @@ select
     coalesce(sum(unchanged_rows), 0)::bigint as unchanged_rows,
     coalesce(sum(warning_records), 0)::bigint as warning_records
 from etl.batch
-where run_id = :run_id;
+where
+    run_id = :run_id
+    or (:is_full and dataset = :dataset and status in ('loaded', 'promoted'));
 
 -- name: finish
 -- The run ends.
