@@ -476,12 +476,18 @@ def query(name: str | None, as_json: bool) -> None:
 
 
 @cli.command()
+@click.option("--part", type=click.Choice(["worker", "scheduler"]),
+              help="Only whether this part beats on this host (for health checks).")
 @_json_option
-def status(as_json: bool) -> int:
+def status(part: str | None, as_json: bool) -> int:
     """Say whether everything is well; exits with 1 when it is not."""
     from app import health  # noqa: PLC0415
 
     with _engine(settings_module.load()) as opened, opened.engine.connect() as connection:
+        if part is not None:
+            beats = health.beats_here(connection, part)
+            print_json({part: beats}) if as_json else click.echo("beats" if beats else "silent")
+            return 0 if beats else 1
         found = health.status(connection)
     if as_json:
         print_json(found)

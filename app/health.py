@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from sqlalchemy import Connection
@@ -33,3 +34,16 @@ def status(connection: Connection) -> dict[str, Any]:
         if layer["is_balanced"] is False:
             problems.append(f"the ledger of {layer['dataset']} does not balance")
     return {**found, "layers": layers, "problems": problems, "is_well": not problems}
+
+
+def beats_here(connection: Connection, kind: str) -> bool:
+    """Tell whether a worker or scheduler on this host shows signs of life."""
+    return bool(
+        queries.value(
+            connection,
+            "queries/runs.beats",
+            kind=kind,
+            host=socket.gethostname(),
+            silence=SILENT_SECONDS,
+        )
+    )

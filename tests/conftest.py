@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 
+from etl import runs, worker
 from etl import settings as settings_module
 from etl.db import migrate
 from etl.db.connect import connect
@@ -60,6 +64,12 @@ $$
 """
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--rewrite-golden", action="store_true", help="write the golden cases' expected files anew"
+    )
+
+
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
     # PostgreSQL does not run as root; its account must be able to enter the folder
@@ -105,3 +115,38 @@ def settings(
     loaded = settings_module.load(stability_seconds=0.0, lost_after_seconds=0.5)
     loaded.make_folders()
     return loaded
+
+
+@dataclass
+class Pipeline:
+    """The engine as an operator uses it: land files, run feeds, look at what is there."""
+
+    engine: Engine
+    settings: Settings
+
+    def land(self, name: str, content: Any) -> Path:
+        """Put a file into the landing zone: bytes as they are, anything else as JSON."""
+        path = self.settings.landing / name
+        path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+        return path
+
+    def run(self, dataset: str, **options: Any) -> dict[str, Any]:
+        """Run a feed in the foreground; return the run with its steps and batches."""
+        with worker.Presence(self.engine, self.settings, "command") as presence:
+            run_id, _ = worker.run_in_foreground(
+                self.engine, self.settings, presence, dataset, actor="tester", **options
+            )
+        with self.engine.connect() as connection:
+            return runs.show(connection, run_id)
+
+    def rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        with self.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(sql), parameters)]
+
+    def value(self, sql: str, **parameters: Any) -> Any:
+        return self.rows(sql, **parameters)[0][0]
+
+
+@pytest.fixture
+def pipeline(clean: Engine, settings: Settings) -> Pipeline:
+    return Pipeline(clean, settings)

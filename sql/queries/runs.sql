@@ -219,6 +219,17 @@ set heartbeat_at = clock_timestamp(), backend_pid = a.pid, backend_start = a.bac
 from pg_stat_activity as a
 where w.worker_id = :worker_id and a.pid = pg_backend_pid();
 
+-- name: beats
+-- Whether a process of this kind on this host shows signs of life.
+select exists (
+    select from etl.worker
+    where
+        kind = :kind
+        and host = :host
+        and stopped_at is null
+        and heartbeat_at > clock_timestamp() - make_interval(secs => :silence)
+);
+
 -- name: unregister_worker
 -- The process stops in order.
 update etl.worker set stopped_at = clock_timestamp() where worker_id = :worker_id;
