@@ -1,16 +1,544 @@
-"""Widgets and words that two or more pages use."""
+"""Widgets and words that two or more pages use.
+
+Text that comes from data never becomes markdown: it goes into st.text, st.code, st.dataframe, or
+through `escape`.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import csv
+import datetime as dt
+import functools
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, ParamSpec
+
+import msgspec
+import pandas as pd
 import streamlit as st
+from pandas.errors import DatabaseError as FrameError
+from sqlalchemy.exc import SQLAlchemyError
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.navigation.page import StreamlitPage
 
+from app import auth, nav
+from app.actions import Started
 from etl.errors import RevenueError
+from etl.export import defused
+from etl.model import RunStatus
+
+PRODUCT = "Customer Revenue Analytics Platform"
+_ASSETS = Path(__file__).parent / "assets"
+
+P = ParamSpec("P")
+Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray"]
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>$~:&^=])")
+_LINK_START = re.compile(r"(?<=:)(?=\S)|(?<=@)|(?<=www)(?=\.)", re.IGNORECASE)
+_SPACE = re.compile(r"[\s\x00]+")
+
+
+# Words ----------------------------------------------------------------------------------
+
+
+def escape(text: object) -> str:
+    """Return text from data so that markdown shows it as it is: no links, images or colours.
+
+    A zero-width space breaks what would otherwise become a link or an emoji.
+    """
+    plain = _SPACE.sub(" ", str(text)).encode("utf-8", "replace").decode()
+    return _MARKDOWN.sub(r"\\\1", _LINK_START.sub("\u200b", plain))
+
+
+def pretty(record: str) -> str:
+    """Return JSON text with line breaks; text that is none stays as it is."""
+    try:
+        return msgspec.json.format(record, indent=2)  # keeps numbers and escapes as they are
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return record
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """How a state looks: always words, icon and colour together."""
+
+    word: str
+    icon: str
+    sign: str  # the icon where only text can stand
+    colour: Colour
+    shade: str  # the colour where only a value can stand
+
+
+def _state(word: str, icon: str, sign: str, colour: Colour, shade: str) -> State:
+    return State(word=word, icon=f":material/{icon}:", sign=sign, colour=colour, shade=shade)
+
+
+_GREY, _BLUE, _GREEN, _AMBER = "#7C8797", "#3B6FD4", "#2F8F5B", "#B7791F"
+_RED, _SLATE, _ORANGE = "#C8372D", "#56657A", "#D9661F"
+
+STATES: Mapping[str, State] = {
+    # runs and steps
+    "queued": _state("queued", "schedule", "○", "gray", _GREY),
+    "running": _state("running", "progress_activity", "◐", "blue", _BLUE),
+    "succeeded": _state("succeeded", "check_circle", "✓", "green", _GREEN),
+    "warned": _state("warned", "warning", "!", "yellow", _AMBER),
+    "failed": _state("failed", "error", "✗", "red", _RED),
+    "cancelled": _state("cancelled", "cancel", "–", "gray", _SLATE),
+    "lost": _state("lost", "link_off", "?", "orange", _ORANGE),
+    # batches
+    "accepted": _state("accepted", "schedule", "○", "gray", _GREY),
+    "extracted": _state("in raw", "progress_activity", "◐", "blue", _BLUE),
+    "loaded": _state("in silver", "progress_activity", "◐", "blue", _BLUE),
+    "promoted": _state("in gold", "check_circle", "✓", "green", _GREEN),
+    "rejected": _state("rejected", "error", "✗", "red", _RED),
+    "skipped": _state("skipped", "skip_next", "–", "gray", _SLATE),
+    # invalid records
+    "open": _state("open", "error", "●", "red", _RED),
+    "assigned": _state("assigned", "person", "◐", "blue", _BLUE),
+    "fixed": _state("fixed", "check_circle", "✓", "green", _GREEN),
+    "dismissed": _state("dismissed", "cancel", "–", "gray", _SLATE),
+    # lines of the log
+    "debug": _state("debug", "bug_report", "·", "gray", _GREY),
+    "info": _state("info", "info", "i", "blue", _BLUE),
+    "warning": _state("warning", "warning", "!", "yellow", _AMBER),
+    "error": _state("error", "error", "✗", "red", _RED),
+}
+
+
+def state_label(state: str) -> str:
+    """Return a state for lists: sign and word."""
+    return f"{STATES[state].sign} {STATES[state].word}"
+
+
+def state_option(state: str) -> str:
+    """Return a state for the label of a choice."""
+    return f"{STATES[state].icon} {STATES[state].word}"
+
+
+def state_badge(state: str, *, help: str | None = None) -> None:  # noqa: A002 - Streamlit's word
+    """Show a state as a badge."""
+    shown = STATES[state]
+    st.badge(shown.word, icon=shown.icon, color=shown.colour, help=help)
+
+
+def absolute(moment: dt.datetime | None) -> str:
+    """Return a moment with its zone, for hovers."""
+    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC" if moment else "never"
+
+
+def ago(moment: dt.datetime | None, *, now: dt.datetime | None = None) -> str:
+    """Return how long a moment is ago, in words."""
+    if moment is None:
+        return "never"
+    seconds = ((now or dt.datetime.now(dt.UTC)) - moment).total_seconds()
+    if abs(seconds) < 1.5:
+        return "just now"
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "min"), (1, "s")):
+        count = int(abs(seconds) // size)
+        if count or size == 1:
+            plural = "s" if unit in {"day", "hour"} and count != 1 else ""
+            words = f"{count} {unit}{plural}"
+            return f"{words} ago" if seconds > 0 else f"in {words}"
+    raise AssertionError
+
+
+def duration(seconds: float | None) -> str:
+    """Return a duration in words."""
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def file_size(size: int) -> str:
+    """Return a size in words."""
+    amount = float(size)
+    for unit in ("bytes", "KB", "MB"):
+        if amount < 1024:
+            return f"{amount:,.0f} {unit}" if unit == "bytes" else f"{amount:,.1f} {unit}"
+        amount /= 1024
+    return f"{amount:,.1f} GB"
+
+
+# Pages ----------------------------------------------------------------------------------
+
+
+def frame(page: StreamlitPage) -> None:
+    """Show what stands around every page: name of the product, and who acts."""
+    st.set_page_config(
+        page_title=f"{page.title} · {PRODUCT}", page_icon=str(_ASSETS / "icon.png"), layout="wide"
+    )
+    st.logo(str(_ASSETS / "logo.svg"), icon_image=str(_ASSETS / "icon.svg"), size="large")
+    operator = auth.current()
+    with st.sidebar:
+        st.caption(
+            f":material/person: {escape(operator.name)} · {operator.role.word}",
+            help="Nobody signs in on this machine: whoever opens the pages is the local operator",
+        )
 
 
 def run_page(page: StreamlitPage) -> None:
     """Run the page; an error of ours is shown in words, never as a traceback."""
-    try:
+    with reporting("This page cannot be shown"):
         page.run()
+
+
+@contextlib.contextmanager
+def reporting(title: str) -> Iterator[None]:
+    """Show an error of ours, or of the database, in words under the title."""
+    try:
+        yield
     except RevenueError as error:
-        st.error(error.message, title="This page cannot be shown", icon=":material/error:")
+        st.error(escape(error.message), title=title, icon=":material/error:")
+    except (SQLAlchemyError, FrameError):
+        st.error(
+            "The database did not answer as expected. Try again; when it stays so, "
+            "`revenue status` says more.",
+            title=title,
+            icon=":material/error:",
+        )
+
+
+def live(*, every: str | None) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Make a part of a page that refreshes itself; `every` is None once nothing moves."""
+
+    def wrap(part: Callable[P, None]) -> Callable[P, None]:
+        @functools.wraps(part)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+            with reporting("This part cannot be shown"):
+                part(*args, **kwargs)
+
+        return st.fragment(guarded, run_every=every)
+
+    return wrap
+
+
+def go(name: str, /, **query: object) -> None:
+    """Open a page; does not return."""
+    st.switch_page(nav.page(name), query_params={k: str(v) for k, v in query.items()})
+
+
+def link(name: str, label: str, /, *, icon: str | None = None, **query: object) -> None:
+    """Show a link to a page; the label is ours or escaped."""
+    st.page_link(
+        nav.page(name),
+        label=label,
+        icon=icon,
+        query_params={k: str(v) for k, v in query.items()} or None,
+    )
+
+
+def chosen(name: str) -> int | None:
+    """Return a number from the address, None when there is none."""
+    text = st.query_params.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def empty_state(
+    title: str, text: str, *, page: str | None = None, label: str = "", icon: str = "inbox"
+) -> None:
+    """Say that there is nothing, and what makes it come; both texts are ours."""
+    with st.container(border=True, horizontal_alignment="center", gap="xsmall"):
+        st.markdown(f":material/{icon}: **{title}**", width="content")
+        st.caption(text, width="content", text_alignment="center")
+        if page is not None:
+            st.page_link(nav.page(page), label=label, icon=":material/arrow_forward:")
+
+
+# Lists ----------------------------------------------------------------------------------
+
+
+def filter_pills(
+    label: str,
+    options: Sequence[str],
+    *,
+    key: str,
+    page_key: str,
+    default: str | None = None,
+    format_func: Callable[[str], str] = escape,
+) -> str | None:
+    """Show a filter that is kept in the address; a change goes back to the first page."""
+    return st.pills(
+        label, options, key=key, bind="query-params", default=default, format_func=format_func,
+        on_change=first_page, args=(page_key,), wrap=True,
+    )
+
+
+def list_table(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, Any],
+    *,
+    alt: str,
+    key: str,
+    opens: str | None = None,
+    height: int | Literal["auto"] = "auto",
+) -> int | None:
+    """Show rows as a table; return the index of the row whose button was pressed.
+
+    `columns` are the columns to show, in order, with their configuration; `opens` is the column
+    that holds the buttons.
+    """
+    frame = pd.DataFrame(
+        [[row[name] for name in columns] for row in rows], columns=list(columns), dtype=object
+    )
+    for name in frame:
+        frame[name] = frame[name].infer_objects()
+    configured = dict(columns)
+    click = f"{key}_open"
+    if opens is not None:
+        configured[opens] = st.column_config.ButtonColumn(
+            columns[opens], type="tertiary", key=click, alignment="left", pinned=True
+        )
+    st.dataframe(
+        frame, column_config=configured, hide_index=True, width="stretch", height=height, alt=alt,
+        key=key,
+    )
+    clicked = st.session_state.get(click) if opens is not None else None
+    return int(clicked["row"]) if clicked else None
+
+
+def state_column(label: str, *states: str) -> Any:
+    """Return the configuration of a column of states; its cells come from `state_cell`."""
+    return st.column_config.MultiselectColumn(
+        label,
+        options=[state_label(state) for state in states],
+        color=[STATES[state].shade for state in states],
+        width=112,
+    )
+
+
+def state_cell(state: str) -> list[str]:
+    """Return a state as the cell of a `state_column`."""
+    return [state_label(state)]
+
+
+def time_column(label: str) -> Any:
+    """Return the configuration of a column of moments: relative, absolute on click."""
+    return st.column_config.DatetimeColumn(
+        label, format="distance", width=130, help="Click a cell for the exact time"
+    )
+
+
+def count_column(label: str, *, help: str | None = None) -> Any:  # noqa: A002 - Streamlit's word
+    """Return the configuration of a column of counts."""
+    return st.column_config.NumberColumn(label, format="localized", help=help, width=92)
+
+
+def text_column(label: str, *, width: Any = None, help: str | None = None) -> Any:  # noqa: A002
+    """Return the configuration of a column of plain text."""
+    return st.column_config.TextColumn(label, width=width, help=help)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """A file to take home; `data` is called on the click, not before."""
+
+    file_name: str
+    data: Callable[[], bytes]
+    label: str = "CSV"
+
+
+def list_frame(
+    total: int, *, size: int, key: str, word: str, downloads: Sequence[Download] = (),
+    is_bounded: bool = False,
+) -> tuple[DeltaGenerator, int]:
+    """Show the foot of a list: count, pages, downloads; return its body and the offset of its page.
+
+    `is_bounded` says that there may be more than `total`.
+    """
+    body = st.container()
+    pages = max(1, -(-total // size))
+    if st.session_state.get(key, 1) > pages:
+        st.session_state[key] = pages
+    page = 1
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        plus = "+" if is_bounded else ""
+        st.caption(f"{total:,}{plus} {word}{'' if total == 1 else 's'}", width="content")
+        for download in downloads:
+            st.download_button(
+                download.label, data=download.data, file_name=download.file_name,
+                icon=":material/download:", type="tertiary", on_click="ignore",
+                key=f"{key}_{download.label}",
+            )
+        if pages > 1:
+            st.space("stretch")
+            page = st.pagination(pages, key=key, bind="query-params")
+    return body, (page - 1) * size
+
+
+def first_page(key: str) -> None:
+    """Go back to the first page of a list, because its filters changed."""
+    st.session_state[key] = 1
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return rows as a CSV file that no spreadsheet takes for formulas."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\r\n")
+    if rows:
+        writer.writerow(rows[0])
+    for row in rows:
+        writer.writerow(["" if cell is None else defused(_plain(cell)) for cell in row.values()])
+    return buffer.getvalue().encode("utf-8-sig", "replace")
+
+
+def _plain(cell: object) -> str:
+    return cell.isoformat() if isinstance(cell, dt.datetime | dt.date) else str(cell)
+
+
+# Runs, batches, logs --------------------------------------------------------------------
+
+
+def count_badge(state: str, count: int) -> None:
+    """Show how many things are in a state; grey while there are none."""
+    shown = STATES[state]
+    st.badge(
+        f"{count:,} {shown.word}", icon=shown.icon if count else None,
+        color=shown.colour if count else "gray",
+    )
+
+
+def balance_badge(balanced: bool | None) -> None:
+    """Show whether a ledger balances."""
+    if balanced is None:
+        st.badge("no ledger yet", icon=":material/schedule:", color="gray")
+    elif balanced:
+        st.badge("balanced", icon=":material/check_circle:", color="green")
+    else:
+        st.badge("does not balance", icon=":material/error:", color="red")
+
+
+def tell_started(started: Sequence[Started]) -> None:
+    """Say what became of a request for runs."""
+    for one in started:
+        if one.is_new:
+            text = f"Run {one.run_id} of {one.dataset} is queued"
+        else:
+            text = f"Run {one.run_id} of {one.dataset} is queued already: it will do"
+        st.toast(escape(text), icon=":material/playlist_add_check:")
+
+
+def reason(state: str, text: str | None) -> None:
+    """Show why something ended as it did."""
+    if not text:
+        return
+    show = {"failed": st.error, "lost": st.error, "rejected": st.error, "warned": st.warning}
+    show.get(state, st.info)(escape(text), icon=STATES[state].icon)
+
+
+def run_table(runs: Sequence[Mapping[str, Any]], *, key: str, is_short: bool = False) -> int | None:
+    """Show runs; return the index of the one to open."""
+    columns: dict[str, Any] = {
+        "open": "Run",
+        "dataset": text_column("Feed", width=90),
+        "state": state_column("Status", *RunStatus),
+        "requested_at": time_column("Asked for"),
+        "seconds": st.column_config.NumberColumn("Took", format="%.1f s", width=80),
+        "read_records": count_column("Read"),
+        "valid_records": count_column("Valid"),
+        "invalid_records": count_column("Invalid"),
+        "ledger": balance_column("Ledger"),
+        "who": text_column("Asked by", width=150),
+        "reason": text_column("Reason", width="large"),
+    }
+    if is_short:
+        for name in ("valid_records", "ledger", "who"):
+            del columns[name]
+    rows = [
+        {
+            **run,
+            "open": f"#{run['run_id']}",
+            "state": state_cell(run["status"]),
+            "ledger": balance_cell(run["is_balanced"]),
+            "who": f"{run['requested_by']} ({run['trigger']})",
+        }
+        for run in runs
+    ]
+    return list_table(rows, columns, alt="Runs, newest first", key=key, opens="open")
+
+
+def balance_column(label: str) -> Any:
+    """Return the configuration of a column of balances; its cells come from `balance_cell`."""
+    return st.column_config.MultiselectColumn(
+        label, options=list(_BALANCES), color=list(_BALANCES.values()), width=112
+    )
+
+
+def balance_cell(balanced: bool | None) -> list[str]:
+    """Return a balance as the cell of a `balance_column`."""
+    return [] if balanced is None else [list(_BALANCES)[0 if balanced else 1]]
+
+
+_BALANCES = {"✓ balanced": _GREEN, "✗ broken": _RED}
+
+
+def batch_table(
+    batches: Sequence[Mapping[str, Any]], *, key: str, opens: bool = False
+) -> int | None:
+    """Show batches with their reasons; return the index of the one whose run is to be opened."""
+    columns: dict[str, Any] = {
+        "open": "Run",
+        "batch_id": st.column_config.NumberColumn("Batch", format="%d", width=70),
+        "file_name": text_column("File", width="medium"),
+        "state": state_column(
+            "Status", "accepted", "extracted", "loaded", "promoted", "rejected", "skipped"
+        ),
+        "size": text_column("Size", width=90),
+        "records": count_column("Records"),
+        "valid_records": count_column("Valid"),
+        "invalid_records": count_column("Invalid"),
+        "superseded_records": count_column("Superseded"),
+        "accepted_at": time_column("Accepted"),
+        "accepted_by": text_column("By", width=100),
+        "reason": text_column("Reason", width="large"),
+    }
+    if not opens:
+        del columns["open"]
+    rows = [
+        {
+            **batch,
+            "open": f"#{batch['run_id']}" if batch.get("run_id") else None,
+            "state": state_cell(batch["status"]),
+            "size": file_size(batch["file_bytes"]),
+        }
+        for batch in batches
+    ]
+    return list_table(
+        rows, columns, alt="Batches", key=key, opens="open" if opens else None
+    )
+
+
+def log_table(lines: Sequence[Mapping[str, Any]], *, key: str) -> None:
+    """Show lines of the log."""
+    list_table(
+        [{**line, "state": state_cell(line["level"])} for line in lines],
+        {
+            "at": st.column_config.DatetimeColumn("Time", format="HH:mm:ss.SSS", width=110),
+            "state": state_column("Level", "debug", "info", "warning", "error"),
+            "step": text_column("Step", width=80),
+            "batch_id": st.column_config.NumberColumn("Batch", format="%d", width=70),
+            "message": text_column("Message", width="large"),
+        },
+        alt="Log of the run", key=key,
+    )
+
+
+def fraction(step: Mapping[str, Any]) -> float:
+    """Return how far a step is, 0 to 1."""
+    if step["status"] == "succeeded":
+        return 1.0
+    total = step["total_records"] or 0
+    return min(1.0, step["done_records"] / total) if total else 0.0
+
+
+def step_words(step: Mapping[str, Any]) -> str:
+    """Return what a step has done, and how fast."""
+    of = f" of {step['total_records']:,}" if step["total_records"] else ""
+    return f"{step['done_records']:,}{of} · {duration(step['seconds'])}"

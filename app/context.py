@@ -1,10 +1,12 @@
-"""What the web process holds once: settings and the database engine."""
+"""What the web process holds once: settings and the database engine; and who acts."""
 
 from __future__ import annotations
 
 import streamlit as st
 from sqlalchemy import Engine
 
+from app import auth
+from app.actions import Desk
 from etl import settings as settings_module
 from etl.db import migrate
 from etl.db.connect import connect
@@ -32,3 +34,8 @@ def engine() -> Engine:
     opened = connect(configured.database_url.get_secret_value(), configured, name="revenue web")
     migrate.check(opened)
     return opened
+
+
+def desk() -> Desk:
+    """Return where the person behind this session acts."""
+    return Desk(engine=engine(), settings=settings(), operator=auth.current())

@@ -12,5 +12,6 @@ import streamlit as st
 
 from app import components, nav
 
-st.set_page_config(page_title="Customer Revenue Analytics", layout="wide")
-components.run_page(st.navigation(nav.pages()))
+page = st.navigation(nav.pages())
+components.frame(page)
+components.run_page(page)

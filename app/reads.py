@@ -6,13 +6,20 @@ no page needs a refresh button.
 
 from __future__ import annotations
 
+import datetime as dt
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from app import context
+from app import context, health
+from etl import landing, readers, runs, triage, validate
 from etl.db import queries
+from etl.errors import UnreadableFileError
 
 
 def rows(name: str, /, **parameters: Any) -> list[dict[str, Any]]:
@@ -48,3 +55,106 @@ def gold(name: str, /, **parameters: Any) -> pd.DataFrame:
 def _gold(version: int, name: str, parameters: tuple[tuple[str, Any], ...]) -> pd.DataFrame:
     del version
     return frame(name, **{key: list(v) if isinstance(v, tuple) else v for key, v in parameters})
+
+
+# The operator's pages -------------------------------------------------------------------
+
+
+def status() -> dict[str, Any]:
+    """Return layers, queue, heartbeats and problems, as app.health says them."""
+    with context.engine().connect() as connection:
+        return health.status(connection)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingFile:
+    """A file of the landing zone that belongs to no batch yet."""
+
+    name: str  # on disk
+    shown_name: str
+    bytes: int
+    modified_at: dt.datetime
+    dataset: str | None
+    problem: str | None
+
+
+def waiting_files(limit: int = 200) -> tuple[list[WaitingFile], int]:
+    """Return the oldest files that wait in the landing zone, and how many wait in all."""
+    try:
+        paths = landing.waiting(context.settings(), context.engine())
+    except FileNotFoundError:
+        return [], 0
+    found = []
+    for path in paths[:limit]:
+        try:
+            about = path.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue  # a run took it
+        dataset, problem = _recognised(os.fsencode(path), about.st_size, about.st_mtime_ns)
+        found.append(
+            WaitingFile(
+                name=path.name,
+                shown_name=landing.shown_name(path),
+                bytes=about.st_size,
+                modified_at=dt.datetime.fromtimestamp(about.st_mtime, dt.UTC),
+                dataset=dataset,
+                problem=problem,
+            )
+        )
+    return found, len(paths)
+
+
+@st.cache_data(max_entries=1000, show_spinner=False)
+def _recognised(path: bytes, size: int, modified_ns: int) -> tuple[str | None, str | None]:
+    """Return the feed of a file and what is wrong with it, as far as its first records say."""
+    del size, modified_ns
+    try:
+        with readers.open_regular(Path(os.fsdecode(path))) as file:
+            dataset = landing.recognise(file, context.settings())
+    except UnreadableFileError as error:
+        return None, error.message
+    except OSError as error:
+        return None, error.strerror or "it cannot be opened"
+    return (dataset.name, None) if dataset else (None, "it holds no records")
+
+
+def run(run_id: int) -> dict[str, Any]:
+    """Return one run with its steps and batches.
+
+    Raises RunConflictError when there is none.
+    """
+    with context.engine().connect() as connection:
+        return runs.show(connection, run_id)
+
+
+def invalid_record(quarantine_id: int) -> dict[str, Any]:
+    """Return one invalid record whole, its violations with the sentence of their rule.
+
+    Raises RevenueError when there is none.
+    """
+    with context.engine().connect() as connection:
+        found = triage.show(connection, quarantine_id)
+    for violation in found["violations"]:
+        sentence = validate.KINDS[violation["kind"]].sentence
+        violation["sentence"] = sentence.format(
+            **{"column": violation["column_name"], **violation["parameters"]}
+        )
+    return found
+
+
+def invalid_records(
+    write: Callable[[Iterator[dict[str, Any]]], Iterator[str]], filters: dict[str, Any]
+) -> bytes:
+    """Return the invalid records that the filters of `queries/triage.ids` find, as a file.
+
+    `write` is etl.triage.as_csv or as_json.
+    """
+    with context.engine().connect() as connection:
+        found = queries.execute(connection, "queries/triage.ids", **filters)
+        wanted = set(found.scalars())
+    with context.engine().connect() as connection:
+        records = triage.export(
+            connection, dataset=filters["dataset"], status=filters["status"]
+        )
+        kept = (record for record in records if record["quarantine_id"] in wanted)
+        return "".join(write(kept)).encode("utf-8", "replace")

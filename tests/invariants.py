@@ -164,6 +164,8 @@ def differences(
     rows = connection.execute(text(f"select {columns} from silver.{dataset} order by {key}"))
     silver = {row[0]: tuple(row) for row in rows}
     problems += _compare("silver", silver, expected.silver)
+    if len(batches) != len(expected.counts):
+        return [*problems, f"{len(batches)} batches instead of {len(expected.counts)}"]
     number = {batch_id: index for index, batch_id in enumerate(batches)}
     rows = connection.execute(
         text("select batch_id, position, dq_errors from dq.quarantine where dataset = :dataset"),

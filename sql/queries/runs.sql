@@ -287,3 +287,14 @@ select
 from etl.batch
 where run_id = :run_id
 order by batch_id;
+
+-- name: queued_like
+-- A queued run that would do the same; ask under claim_lock, so that no worker takes it meanwhile.
+select run_id from etl.run
+where
+    dataset = :dataset
+    and status = 'queued'
+    and is_full = :is_full
+    and source_file is not distinct from cast(:source_file as text)
+order by run_id
+limit 1;

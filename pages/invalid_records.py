@@ -1,0 +1,181 @@
+"""The queue of invalid records: what was rejected, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app import components, reads
+from etl import datasets, triage
+
+PAGE_ROWS = 50
+COUNT_LIMIT = 10_000
+STATES = ("open", "assigned", "fixed", "dismissed")
+
+
+def main() -> None:
+    quarantine_id = components.chosen("record")
+    if quarantine_id is None:
+        show_list()
+    else:
+        show_record(quarantine_id)
+
+
+# The list -------------------------------------------------------------------------------
+
+
+def show_list() -> None:
+    st.title("Invalid records")
+    filters = show_filters()
+    total = reads.value("queries/triage.count_up_to", **filters, limit=COUNT_LIMIT + 1)
+    if not total:
+        show_nothing(filters)
+        return
+    body, offset = components.list_frame(
+        min(total, COUNT_LIMIT), size=PAGE_ROWS, key="records_page", word="record",
+        is_bounded=total > COUNT_LIMIT,
+        downloads=[
+            components.Download(
+                label="CSV", file_name="invalid_records.csv",
+                data=lambda: reads.invalid_records(triage.as_csv, filters),
+            ),
+            components.Download(
+                label="JSON", file_name="invalid_records.json",
+                data=lambda: reads.invalid_records(triage.as_json, filters),
+            ),
+        ],
+    )
+    records = reads.rows("queries/triage.page", **filters, limit=PAGE_ROWS, offset=offset)
+    with body:
+        row = components.list_table(
+            [
+                {**record, "open": f"#{record['quarantine_id']}",
+                 "state": components.state_cell(record["status"])}
+                for record in records
+            ],
+            {
+                "open": "Record",
+                "state": components.state_column("Status", *STATES),
+                "dataset": components.text_column("Feed", width=100),
+                "record_key": components.text_column("Key", width=130),
+                "dq_errors": components.text_column("Reasons", width="large"),
+                "file_name": components.text_column("File", width="medium"),
+                "position": components.count_column("Position"),
+                "created_at": components.time_column("Found"),
+            },
+            alt="Invalid records, newest first", key=f"records_{offset}", opens="open",
+        )
+    if row is not None:
+        components.go("invalid_records", record=records[row]["quarantine_id"])
+
+
+def show_filters() -> dict[str, Any]:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        dataset = components.filter_pills(
+            "Feed", list(datasets.declared()), key="record_feed", page_key="records_page"
+        )
+        status = components.filter_pills(
+            "Status", STATES, key="record_status", page_key="records_page",
+            format_func=components.state_option,
+        )
+        search = st.text_input(
+            "Key", key="record_key", bind="query-params", placeholder="Part of a key",
+            icon=":material/search:", on_change=components.first_page, args=("records_page",),
+            max_chars=100, width=220,
+        )
+    rules = {
+        str(rule["rule_id"]): rule for rule in reads.rows("queries/triage.by_rule", dataset=dataset)
+    }
+    rule = None
+    if rules:
+        rule = components.filter_pills(
+            "Open records by rule", list(rules), key="rule", page_key="records_page",
+            format_func=lambda key: f"{components.escape(rules[key]['message'])} "
+            f"**{rules[key]['records']:,}**",
+        )
+    run_id = components.chosen("from_run")
+    if run_id is not None and st.button(
+        f"Only run {run_id}", icon=":material/close:", key="any_run", help="Show every run again"
+    ):
+        components.go("invalid_records")
+    return {
+        "dataset": dataset, "status": status, "search": search or None,
+        "rule_id": int(rule) if rule else None, "run_id": run_id,
+    }
+
+
+def show_nothing(filters: dict[str, Any]) -> None:
+    if any(filters.values()):
+        components.empty_state("No invalid record fits these filters",
+                               "Clear a filter to see more.", icon="filter_alt_off")
+    else:
+        components.empty_state(
+            "No invalid records", "Every record that came so far is valid, or none came yet.",
+            page="upload", label="Upload or generate a file", icon="check_circle",
+        )
+
+
+# One record -----------------------------------------------------------------------------
+
+
+def show_record(quarantine_id: int) -> None:
+    if st.button("All invalid records", icon=":material/arrow_back:", type="tertiary", key="back"):
+        components.go("invalid_records")
+    record = reads.invalid_record(quarantine_id)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.title(f"Invalid record {quarantine_id}", width="content")
+        components.state_badge(record["status"])
+        st.space("stretch")
+        show_neighbours(record)
+    facts = [
+        record["dataset"], record["file_name"],
+        f"batch {record['batch_id']}, position {record['position']:,}",
+        f"key {record['record_key']}" if record["record_key"] else "no key",
+        f"found {components.ago(record['created_at'])}",
+    ]
+    st.caption(components.escape(" · ".join(facts)), help=components.absolute(record["created_at"]))
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        show_violations(record)
+    with right:
+        show_received(record["record"])
+
+
+def show_neighbours(record: dict[str, Any]) -> None:
+    beside = reads.rows(
+        "queries/triage.neighbours", quarantine_id=record["quarantine_id"], status=record["status"]
+    )[0]
+    for name, icon in (("newer", "arrow_upward"), ("older", "arrow_downward")):
+        if st.button(name.title(), icon=f":material/{icon}:", key=name, disabled=not beside[name],
+                     help=f"The next {name} {record['status']} record"):
+            components.go("invalid_records", record=beside[name])
+
+
+def show_violations(record: dict[str, Any]) -> None:
+    st.subheader("Why it is invalid")
+    if not record["violations"]:
+        st.text(record["dq_errors"])
+    for violation in record["violations"]:
+        with st.container(border=True, gap="xsmall"):
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.markdown(f"**{components.escape(violation['message'])}**", width="content")
+                if violation["severity"] == "reject":
+                    st.badge("rejects", icon=":material/block:", color="red")
+                else:
+                    st.badge("warns", icon=":material/warning:", color="yellow")
+            st.caption(components.escape(violation["sentence"]))
+    if record["run_id"]:
+        components.link("runs", f"Run {record['run_id']} judged it",
+                        icon=":material/arrow_forward:", run=record["run_id"])
+
+
+def show_received(text: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("As received")
+        st.space("stretch")
+        is_pretty = st.toggle("Pretty", value=True, key="pretty", persist_state="session")
+    st.code(components.pretty(text) if is_pretty else text, language="json", wrap_lines=True)
+
+
+main()

@@ -1,0 +1,2529 @@
+--
+-- PostgreSQL database dump
+--
+
+SET statement_timeout = 0;
+SET lock_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
+SET transaction_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', '', false);
+SET check_function_bodies = false;
+SET xmloption = content;
+SET client_min_messages = warning;
+SET row_security = off;
+
+--
+-- Name: dq; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA dq;
+
+--
+-- Name: SCHEMA dq; Type: COMMENT; Schema: -; Owner: -
+--
+
+COMMENT ON SCHEMA dq IS 'Data quality: rules, quarantine and violations';
+
+--
+-- Name: etl; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA etl;
+
+--
+-- Name: SCHEMA etl; Type: COMMENT; Schema: -; Owner: -
+--
+
+COMMENT ON SCHEMA etl IS 'Batches, runs, steps, schedules, logs and the audit trail';
+
+--
+-- Name: gold; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA gold;
+
+--
+-- Name: SCHEMA gold; Type: COMMENT; Schema: -; Owner: -
+--
+
+COMMENT ON SCHEMA gold IS 'Star schema for dashboards and Power BI';
+
+--
+-- Name: raw; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA raw;
+
+--
+-- Name: SCHEMA raw; Type: COMMENT; Schema: -; Owner: -
+--
+
+COMMENT ON SCHEMA raw IS 'Audit and replay: every record of every accepted file, exactly as received';
+
+--
+-- Name: silver; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA silver;
+
+--
+-- Name: SCHEMA silver; Type: COMMENT; Schema: -; Owner: -
+--
+
+COMMENT ON SCHEMA silver IS 'Clean data, one row a key';
+
+--
+-- Name: keep_rule_version(); Type: FUNCTION; Schema: dq; Owner: -
+--
+
+CREATE FUNCTION dq.keep_rule_version() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    insert into dq.rule_history (rule_id, version, rule, changed_by)
+    values (new.rule_id, new.version, to_jsonb(new), new.updated_by);
+    return null;
+end
+$$;
+
+--
+-- Name: FUNCTION keep_rule_version(); Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON FUNCTION dq.keep_rule_version() IS 'Copies each version of a rule into its history';
+
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+--
+-- Name: quarantine; Type: TABLE; Schema: dq; Owner: -
+--
+
+CREATE TABLE dq.quarantine (
+    quarantine_id bigint NOT NULL,
+    dataset text NOT NULL,
+    batch_id bigint NOT NULL,
+    "position" integer NOT NULL,
+    record_key text,
+    dq_errors text NOT NULL,
+    rule_set text NOT NULL,
+    status text DEFAULT 'open'::text NOT NULL,
+    assigned_to text,
+    note text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT quarantine_status_check CHECK ((status = ANY (ARRAY['open'::text, 'assigned'::text, 'fixed'::text, 'dismissed'::text])))
+);
+
+--
+-- Name: TABLE quarantine; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON TABLE dq.quarantine IS 'The queue of invalid records';
+
+--
+-- Name: COLUMN quarantine.quarantine_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.quarantine_id IS 'Identity of the queue item';
+
+--
+-- Name: COLUMN quarantine.dataset; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.dataset IS 'Feed';
+
+--
+-- Name: COLUMN quarantine.batch_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.batch_id IS 'Batch of the record';
+
+--
+-- Name: COLUMN quarantine."position"; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine."position" IS 'Position of the record in the file, from 1';
+
+--
+-- Name: COLUMN quarantine.record_key; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.record_key IS 'Key of the record, when it has one';
+
+--
+-- Name: COLUMN quarantine.dq_errors; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.dq_errors IS 'Messages of the rules it broke, joined by "; "';
+
+--
+-- Name: COLUMN quarantine.rule_set; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.rule_set IS 'Fingerprint of the rules that judged it';
+
+--
+-- Name: COLUMN quarantine.status; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.status IS 'open, assigned, fixed or dismissed';
+
+--
+-- Name: COLUMN quarantine.assigned_to; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.assigned_to IS 'Who works on it';
+
+--
+-- Name: COLUMN quarantine.note; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.note IS 'Reason of the last decision';
+
+--
+-- Name: COLUMN quarantine.created_at; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.created_at IS 'When it was quarantined';
+
+--
+-- Name: COLUMN quarantine.updated_at; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.updated_at IS 'Last change';
+
+--
+-- Name: COLUMN quarantine.version; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.version IS 'Optimistic lock';
+
+--
+-- Name: quarantine_quarantine_id_seq; Type: SEQUENCE; Schema: dq; Owner: -
+--
+
+ALTER TABLE dq.quarantine ALTER COLUMN quarantine_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME dq.quarantine_quarantine_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: rule; Type: TABLE; Schema: dq; Owner: -
+--
+
+CREATE TABLE dq.rule (
+    rule_id bigint NOT NULL,
+    dataset text NOT NULL,
+    code text NOT NULL,
+    ordinal integer NOT NULL,
+    column_name text NOT NULL,
+    kind text NOT NULL,
+    parameters jsonb DEFAULT '{}'::jsonb NOT NULL,
+    judges text NOT NULL,
+    severity text NOT NULL,
+    message text NOT NULL,
+    active boolean DEFAULT true NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    origin text DEFAULT 'shipped'::text NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_by text DEFAULT 'shipped'::text NOT NULL,
+    CONSTRAINT rule_judges_check CHECK ((judges = ANY (ARRAY['received'::text, 'normalised'::text]))),
+    CONSTRAINT rule_origin_check CHECK ((origin = ANY (ARRAY['shipped'::text, 'operator'::text]))),
+    CONSTRAINT rule_severity_check CHECK ((severity = ANY (ARRAY['reject'::text, 'warn'::text])))
+);
+
+--
+-- Name: TABLE rule; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON TABLE dq.rule IS 'Rules that judge records: kind + column + parameters + severity';
+
+--
+-- Name: COLUMN rule.rule_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule.rule_id IS 'Identity of the rule';
+
+--
+-- Name: COLUMN rule.dataset; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule.dataset IS 'Feed';
+
+--
+-- Name: COLUMN rule.code; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule.code IS 'Stable name, such as price_missing';
+
+--
+-- Name: COLUMN rule.ordinal; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule.ordinal IS 'Order of the messages in dq_errors';
+
+--
+-- Name: COLUMN rule.column_name; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule.column_name IS 'Column judged';
+
+--
+-- Name: COLUMN rule.kind; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule.kind IS 'Kind of rule, from the closed catalogue';
+
+--
+-- Name: COLUMN rule.parameters; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule.parameters IS 'Parameters of the kind';
+
+--
+-- Name: COLUMN rule.judges; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule.judges IS 'received (the value in the file) or normalised';
+
+--
+-- Name: COLUMN rule.severity; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule.severity IS 'reject (to quarantine) or warn (kept, counted, shown)';
+
+--
+-- Name: COLUMN rule.message; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule.message IS 'Words in dq_errors';
+
+--
+-- Name: COLUMN rule.active; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule.active IS 'false: not applied';
+
+--
+-- Name: COLUMN rule.version; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule.version IS 'Grows with every change';
+
+--
+-- Name: COLUMN rule.origin; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule.origin IS 'shipped, or operator once someone made or changed it';
+
+--
+-- Name: COLUMN rule.updated_at; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule.updated_at IS 'Last change';
+
+--
+-- Name: COLUMN rule.updated_by; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule.updated_by IS 'Who changed it';
+
+--
+-- Name: rule_count; Type: TABLE; Schema: dq; Owner: -
+--
+
+CREATE TABLE dq.rule_count (
+    batch_id bigint NOT NULL,
+    rule_id bigint NOT NULL,
+    rule_version integer NOT NULL,
+    severity text NOT NULL,
+    records bigint NOT NULL
+);
+
+--
+-- Name: TABLE rule_count; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON TABLE dq.rule_count IS 'How often each rule fired in a batch';
+
+--
+-- Name: COLUMN rule_count.batch_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_count.batch_id IS 'Batch';
+
+--
+-- Name: COLUMN rule_count.rule_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_count.rule_id IS 'Rule';
+
+--
+-- Name: COLUMN rule_count.rule_version; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_count.rule_version IS 'Version of the rule that judged';
+
+--
+-- Name: COLUMN rule_count.severity; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_count.severity IS 'reject or warn';
+
+--
+-- Name: COLUMN rule_count.records; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_count.records IS 'Records of the batch that break it';
+
+--
+-- Name: rule_history; Type: TABLE; Schema: dq; Owner: -
+--
+
+CREATE TABLE dq.rule_history (
+    rule_id bigint NOT NULL,
+    version integer NOT NULL,
+    rule jsonb NOT NULL,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    changed_by text NOT NULL
+);
+
+--
+-- Name: TABLE rule_history; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON TABLE dq.rule_history IS 'Every version of every rule';
+
+--
+-- Name: COLUMN rule_history.rule_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_history.rule_id IS 'Rule';
+
+--
+-- Name: COLUMN rule_history.version; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_history.version IS 'Version';
+
+--
+-- Name: COLUMN rule_history.rule; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_history.rule IS 'The rule as it was';
+
+--
+-- Name: COLUMN rule_history.changed_at; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_history.changed_at IS 'When this version began';
+
+--
+-- Name: COLUMN rule_history.changed_by; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_history.changed_by IS 'Who made it';
+
+--
+-- Name: rule_rule_id_seq; Type: SEQUENCE; Schema: dq; Owner: -
+--
+
+ALTER TABLE dq.rule ALTER COLUMN rule_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME dq.rule_rule_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: superseded; Type: TABLE; Schema: dq; Owner: -
+--
+
+CREATE TABLE dq.superseded (
+    batch_id bigint NOT NULL,
+    "position" integer NOT NULL,
+    superseded_by integer NOT NULL,
+    CONSTRAINT superseded_check CHECK ((superseded_by > "position"))
+);
+
+--
+-- Name: TABLE superseded; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON TABLE dq.superseded IS 'Valid records replaced by a later one of the same key in the same batch';
+
+--
+-- Name: COLUMN superseded.batch_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.superseded.batch_id IS 'Batch';
+
+--
+-- Name: COLUMN superseded."position"; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.superseded."position" IS 'Position of the replaced record';
+
+--
+-- Name: COLUMN superseded.superseded_by; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.superseded.superseded_by IS 'Position of the record that counts';
+
+--
+-- Name: violation; Type: TABLE; Schema: dq; Owner: -
+--
+
+CREATE TABLE dq.violation (
+    batch_id bigint NOT NULL,
+    "position" integer NOT NULL,
+    rule_id bigint NOT NULL,
+    rule_version integer NOT NULL,
+    severity text NOT NULL
+);
+
+--
+-- Name: TABLE violation; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON TABLE dq.violation IS 'One row a record and rule it breaks, rejections and warnings';
+
+--
+-- Name: COLUMN violation.batch_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.violation.batch_id IS 'Batch of the record';
+
+--
+-- Name: COLUMN violation."position"; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.violation."position" IS 'Position of the record in the file';
+
+--
+-- Name: COLUMN violation.rule_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.violation.rule_id IS 'Rule broken';
+
+--
+-- Name: COLUMN violation.rule_version; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.violation.rule_version IS 'Version of the rule that judged';
+
+--
+-- Name: COLUMN violation.severity; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.violation.severity IS 'reject or warn';
+
+--
+-- Name: audit; Type: TABLE; Schema: etl; Owner: -
+--
+
+CREATE TABLE etl.audit (
+    audit_id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    actor text NOT NULL,
+    role text NOT NULL,
+    action text NOT NULL,
+    object text NOT NULL,
+    before jsonb,
+    after jsonb,
+    origin text
+);
+
+--
+-- Name: TABLE audit; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON TABLE etl.audit IS 'What people did: one row a change of state or a refusal';
+
+--
+-- Name: COLUMN audit.audit_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.audit.audit_id IS 'Order of writing';
+
+--
+-- Name: COLUMN audit.at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.audit.at IS 'When';
+
+--
+-- Name: COLUMN audit.actor; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.audit.actor IS 'Who';
+
+--
+-- Name: COLUMN audit.role; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.audit.role IS 'Role at that moment';
+
+--
+-- Name: COLUMN audit.action; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.audit.action IS 'What, as a stable word';
+
+--
+-- Name: COLUMN audit.object; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.audit.object IS 'On what';
+
+--
+-- Name: COLUMN audit.before; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.audit.before IS 'State before';
+
+--
+-- Name: COLUMN audit.after; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.audit.after IS 'State after';
+
+--
+-- Name: COLUMN audit.origin; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.audit.origin IS 'From where: page, command, address';
+
+--
+-- Name: audit_audit_id_seq; Type: SEQUENCE; Schema: etl; Owner: -
+--
+
+ALTER TABLE etl.audit ALTER COLUMN audit_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME etl.audit_audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: batch; Type: TABLE; Schema: etl; Owner: -
+--
+
+CREATE TABLE etl.batch (
+    batch_id bigint NOT NULL,
+    dataset text NOT NULL,
+    kind text DEFAULT 'file'::text NOT NULL,
+    file_name text NOT NULL,
+    stored_name text,
+    sha256 text NOT NULL,
+    file_bytes bigint NOT NULL,
+    status text DEFAULT 'accepted'::text NOT NULL,
+    insert_date timestamp with time zone,
+    records bigint,
+    valid_records bigint,
+    invalid_records bigint,
+    superseded_records bigint,
+    inserted_rows bigint,
+    updated_rows bigint,
+    unchanged_rows bigint,
+    warning_records bigint,
+    duplicate_of bigint,
+    reason_code text,
+    reason text,
+    reason_detail jsonb,
+    accepted_by text NOT NULL,
+    accepted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    run_id bigint,
+    archived_at timestamp with time zone,
+    CONSTRAINT batch_check CHECK (((status <> ALL (ARRAY['extracted'::text, 'loaded'::text, 'promoted'::text])) OR ((insert_date IS NOT NULL) AND (records IS NOT NULL)))),
+    CONSTRAINT batch_check1 CHECK (((status <> ALL (ARRAY['loaded'::text, 'promoted'::text])) OR (records = ((valid_records + invalid_records) + superseded_records)))),
+    CONSTRAINT batch_check2 CHECK (((status <> ALL (ARRAY['loaded'::text, 'promoted'::text])) OR (valid_records = ((inserted_rows + updated_rows) + unchanged_rows)))),
+    CONSTRAINT batch_check3 CHECK (((status <> ALL (ARRAY['rejected'::text, 'skipped'::text])) OR (reason IS NOT NULL))),
+    CONSTRAINT batch_kind_check CHECK ((kind = ANY (ARRAY['file'::text, 'correction'::text]))),
+    CONSTRAINT batch_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT batch_status_check CHECK ((status = ANY (ARRAY['accepted'::text, 'extracted'::text, 'loaded'::text, 'promoted'::text, 'rejected'::text, 'skipped'::text])))
+);
+
+--
+-- Name: TABLE batch; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON TABLE etl.batch IS 'One accepted file (or one set of corrections); its status moves in the transaction that moves its rows';
+
+--
+-- Name: COLUMN batch.batch_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.batch_id IS 'Identity of the batch, in order of arrival';
+
+--
+-- Name: COLUMN batch.dataset; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.dataset IS 'Feed';
+
+--
+-- Name: COLUMN batch.kind; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.kind IS 'file, or correction (records repaired by an operator)';
+
+--
+-- Name: COLUMN batch.file_name; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.file_name IS 'Name as received; shown, never used as a path';
+
+--
+-- Name: COLUMN batch.stored_name; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.stored_name IS 'Name on disk below data/raw, data/processed or data/rejected';
+
+--
+-- Name: COLUMN batch.sha256; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.sha256 IS 'SHA-256 of the bytes received';
+
+--
+-- Name: COLUMN batch.file_bytes; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.file_bytes IS 'Size in bytes';
+
+--
+-- Name: COLUMN batch.status; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.status IS 'accepted, extracted (in raw), loaded (in silver), promoted (in gold), rejected or skipped';
+
+--
+-- Name: COLUMN batch.insert_date; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.insert_date IS 'Stamp of its raw records, strictly increasing from batch to batch of a feed';
+
+--
+-- Name: COLUMN batch.records; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.records IS 'Records read; equals valid + invalid + superseded once loaded';
+
+--
+-- Name: COLUMN batch.valid_records; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.valid_records IS 'Records that went to silver';
+
+--
+-- Name: COLUMN batch.invalid_records; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.invalid_records IS 'Records that went to quarantine';
+
+--
+-- Name: COLUMN batch.superseded_records; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.superseded_records IS 'Valid records replaced by a later one of the same key in this batch';
+
+--
+-- Name: COLUMN batch.inserted_rows; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.inserted_rows IS 'New silver rows';
+
+--
+-- Name: COLUMN batch.updated_rows; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.updated_rows IS 'Silver rows whose values changed';
+
+--
+-- Name: COLUMN batch.unchanged_rows; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.unchanged_rows IS 'Valid records equal to their silver row';
+
+--
+-- Name: COLUMN batch.warning_records; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.warning_records IS 'Violations of warning rules';
+
+--
+-- Name: COLUMN batch.duplicate_of; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.duplicate_of IS 'Batch with the same content that made this one a repetition';
+
+--
+-- Name: COLUMN batch.reason_code; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.reason_code IS 'Stable code of the reason';
+
+--
+-- Name: COLUMN batch.reason; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.reason IS 'Why it was rejected or skipped';
+
+--
+-- Name: COLUMN batch.reason_detail; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.reason_detail IS 'The reason as in <name>.reason.json: code, message, line, column, offset';
+
+--
+-- Name: COLUMN batch.accepted_by; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.accepted_by IS 'Who brought it';
+
+--
+-- Name: COLUMN batch.accepted_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.accepted_at IS 'When it was accepted';
+
+--
+-- Name: COLUMN batch.run_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.run_id IS 'Run that extracted, rejected or skipped it';
+
+--
+-- Name: COLUMN batch.archived_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.archived_at IS 'When its file was moved out of the landing zone';
+
+--
+-- Name: batch_batch_id_seq; Type: SEQUENCE; Schema: etl; Owner: -
+--
+
+ALTER TABLE etl.batch ALTER COLUMN batch_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME etl.batch_batch_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: dataset; Type: TABLE; Schema: etl; Owner: -
+--
+
+CREATE TABLE etl.dataset (
+    dataset text NOT NULL,
+    title text NOT NULL,
+    data_version bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT dataset_dataset_check CHECK ((dataset ~ '^[a-z][a-z0-9_]*$'::text))
+);
+
+--
+-- Name: TABLE dataset; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON TABLE etl.dataset IS 'One row a declared feed; its row lock is the pipeline lock of the feed';
+
+--
+-- Name: COLUMN dataset.dataset; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.dataset.dataset IS 'Name of the feed, such as sales';
+
+--
+-- Name: COLUMN dataset.title; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.dataset.title IS 'Name shown to operators';
+
+--
+-- Name: COLUMN dataset.data_version; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.dataset.data_version IS 'Grows with every promotion that changed gold; caches are keyed by it';
+
+--
+-- Name: log; Type: TABLE; Schema: etl; Owner: -
+--
+
+CREATE TABLE etl.log (
+    log_id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    level text NOT NULL,
+    dataset text,
+    run_id bigint,
+    step text,
+    batch_id bigint,
+    message text NOT NULL,
+    context jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT log_level_check CHECK ((level = ANY (ARRAY['debug'::text, 'info'::text, 'warning'::text, 'error'::text])))
+);
+
+--
+-- Name: TABLE log; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON TABLE etl.log IS 'Structured log of runs; the same lines stand in the log files';
+
+--
+-- Name: COLUMN log.log_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.log.log_id IS 'Order of writing';
+
+--
+-- Name: COLUMN log.at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.log.at IS 'When';
+
+--
+-- Name: COLUMN log.level; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.log.level IS 'debug, info, warning or error';
+
+--
+-- Name: COLUMN log.dataset; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.log.dataset IS 'Feed';
+
+--
+-- Name: COLUMN log.run_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.log.run_id IS 'Run';
+
+--
+-- Name: COLUMN log.step; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.log.step IS 'Step';
+
+--
+-- Name: COLUMN log.batch_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.log.batch_id IS 'Batch';
+
+--
+-- Name: COLUMN log.message; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.log.message IS 'What happened, in words';
+
+--
+-- Name: COLUMN log.context; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.log.context IS 'Figures that belong to it';
+
+--
+-- Name: log_log_id_seq; Type: SEQUENCE; Schema: etl; Owner: -
+--
+
+ALTER TABLE etl.log ALTER COLUMN log_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME etl.log_log_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: migration; Type: TABLE; Schema: etl; Owner: -
+--
+
+CREATE TABLE etl.migration (
+    version integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+--
+-- Name: TABLE migration; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON TABLE etl.migration IS 'One row a migration that this database has';
+
+--
+-- Name: COLUMN migration.version; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.migration.version IS 'Number of its file in sql/migrations';
+
+--
+-- Name: COLUMN migration.name; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.migration.name IS 'Name of its file';
+
+--
+-- Name: COLUMN migration.checksum; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.migration.checksum IS 'SHA-256 of its text: a released migration never changes';
+
+--
+-- Name: COLUMN migration.applied_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.migration.applied_at IS 'When it was applied';
+
+--
+-- Name: run; Type: TABLE; Schema: etl; Owner: -
+--
+
+CREATE TABLE etl.run (
+    run_id bigint NOT NULL,
+    dataset text NOT NULL,
+    status text NOT NULL,
+    trigger text NOT NULL,
+    source_file text,
+    is_full boolean DEFAULT false NOT NULL,
+    requested_by text NOT NULL,
+    requested_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    schedule_id bigint,
+    planned_at timestamp with time zone,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    worker_id bigint,
+    attempt integer DEFAULT 0 NOT NULL,
+    cancel_requested_at timestamp with time zone,
+    cancel_requested_by text,
+    rule_set text,
+    read_records bigint DEFAULT 0 NOT NULL,
+    valid_records bigint DEFAULT 0 NOT NULL,
+    invalid_records bigint DEFAULT 0 NOT NULL,
+    superseded_records bigint DEFAULT 0 NOT NULL,
+    inserted_rows bigint DEFAULT 0 NOT NULL,
+    updated_rows bigint DEFAULT 0 NOT NULL,
+    unchanged_rows bigint DEFAULT 0 NOT NULL,
+    warning_records bigint DEFAULT 0 NOT NULL,
+    ledger jsonb,
+    is_balanced boolean,
+    reason_code text,
+    reason text,
+    CONSTRAINT run_check CHECK (((status = ANY (ARRAY['succeeded'::text, 'warned'::text, 'failed'::text, 'cancelled'::text])) = (ended_at IS NOT NULL))),
+    CONSTRAINT run_check1 CHECK (((status <> 'running'::text) OR ((worker_id IS NOT NULL) AND (started_at IS NOT NULL)))),
+    CONSTRAINT run_check2 CHECK (((status <> ALL (ARRAY['failed'::text, 'lost'::text])) OR (reason IS NOT NULL))),
+    CONSTRAINT run_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'warned'::text, 'failed'::text, 'cancelled'::text, 'lost'::text]))),
+    CONSTRAINT run_trigger_check CHECK ((trigger = ANY (ARRAY['manual'::text, 'upload'::text, 'schedule'::text, 'command'::text, 'demo'::text])))
+);
+
+--
+-- Name: TABLE run; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON TABLE etl.run IS 'One execution for one feed, and the queue: see docs/architecture.md for who moves each state on';
+
+--
+-- Name: COLUMN run.run_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.run_id IS 'Identity of the run';
+
+--
+-- Name: COLUMN run.dataset; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.dataset IS 'Feed';
+
+--
+-- Name: COLUMN run.status; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.status IS 'queued, running, succeeded, warned, failed, cancelled or lost';
+
+--
+-- Name: COLUMN run.trigger; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.trigger IS 'What asked for it: manual, upload, schedule, command, demo';
+
+--
+-- Name: COLUMN run.source_file; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.source_file IS 'Only this file, instead of all of the landing zone';
+
+--
+-- Name: COLUMN run.is_full; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.is_full IS 'true: every batch is judged and loaded again from raw';
+
+--
+-- Name: COLUMN run.requested_by; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.requested_by IS 'Who asked for it';
+
+--
+-- Name: COLUMN run.requested_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.requested_at IS 'When it was asked for';
+
+--
+-- Name: COLUMN run.schedule_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.schedule_id IS 'Schedule that planned it';
+
+--
+-- Name: COLUMN run.planned_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.planned_at IS 'Planned time; unique for a schedule, so that two schedulers never run a time twice';
+
+--
+-- Name: COLUMN run.started_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.started_at IS 'When a worker first took it';
+
+--
+-- Name: COLUMN run.ended_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.ended_at IS 'When it ended';
+
+--
+-- Name: COLUMN run.worker_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.worker_id IS 'Process that has it';
+
+--
+-- Name: COLUMN run.attempt; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.attempt IS 'How often a worker took it; also the fence against a worker that lost it';
+
+--
+-- Name: COLUMN run.cancel_requested_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.cancel_requested_at IS 'When an operator asked to cancel';
+
+--
+-- Name: COLUMN run.cancel_requested_by; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.cancel_requested_by IS 'Who asked to cancel';
+
+--
+-- Name: COLUMN run.rule_set; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.rule_set IS 'Fingerprint of the rules that judged it';
+
+--
+-- Name: COLUMN run.read_records; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.read_records IS 'Records read from batches loaded by this run';
+
+--
+-- Name: COLUMN run.valid_records; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.valid_records IS 'Records that went to silver';
+
+--
+-- Name: COLUMN run.invalid_records; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.invalid_records IS 'Records that went to quarantine';
+
+--
+-- Name: COLUMN run.superseded_records; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.superseded_records IS 'Valid records replaced by a later one of the same key in the same batch';
+
+--
+-- Name: COLUMN run.inserted_rows; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.inserted_rows IS 'New silver rows';
+
+--
+-- Name: COLUMN run.updated_rows; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.updated_rows IS 'Silver rows whose values changed';
+
+--
+-- Name: COLUMN run.unchanged_rows; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.unchanged_rows IS 'Valid records equal to their silver row';
+
+--
+-- Name: COLUMN run.warning_records; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.warning_records IS 'Violations of warning rules among the records read';
+
+--
+-- Name: COLUMN run.ledger; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.ledger IS 'The legs of the ledger: [{leg, left, right, balanced}]';
+
+--
+-- Name: COLUMN run.is_balanced; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.is_balanced IS 'true when every leg of the ledger balances';
+
+--
+-- Name: COLUMN run.reason_code; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.reason_code IS 'Stable code of the reason';
+
+--
+-- Name: COLUMN run.reason; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.reason IS 'Why it ended as it did, in words';
+
+--
+-- Name: run_run_id_seq; Type: SEQUENCE; Schema: etl; Owner: -
+--
+
+ALTER TABLE etl.run ALTER COLUMN run_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME etl.run_run_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: schedule; Type: TABLE; Schema: etl; Owner: -
+--
+
+CREATE TABLE etl.schedule (
+    schedule_id bigint NOT NULL,
+    dataset text NOT NULL,
+    cron text,
+    interval_seconds integer,
+    time_zone text DEFAULT 'UTC'::text NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    catch_up boolean DEFAULT false NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_by text NOT NULL,
+    CONSTRAINT schedule_check CHECK ((num_nonnulls(cron, interval_seconds) = 1)),
+    CONSTRAINT schedule_interval_seconds_check CHECK ((interval_seconds > 0))
+);
+
+--
+-- Name: TABLE schedule; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON TABLE etl.schedule IS 'When runs are queued without an operator';
+
+--
+-- Name: COLUMN schedule.schedule_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.schedule.schedule_id IS 'Identity of the schedule';
+
+--
+-- Name: COLUMN schedule.dataset; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.schedule.dataset IS 'Feed to run';
+
+--
+-- Name: COLUMN schedule.cron; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.schedule.cron IS 'Five cron fields, weekdays as names';
+
+--
+-- Name: COLUMN schedule.interval_seconds; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.schedule.interval_seconds IS 'Seconds between two runs, instead of cron';
+
+--
+-- Name: COLUMN schedule.time_zone; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.schedule.time_zone IS 'IANA time zone of the cron fields';
+
+--
+-- Name: COLUMN schedule.enabled; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.schedule.enabled IS 'false while paused';
+
+--
+-- Name: COLUMN schedule.catch_up; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.schedule.catch_up IS 'true: one run makes up for times missed while down';
+
+--
+-- Name: COLUMN schedule.updated_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.schedule.updated_at IS 'Last change';
+
+--
+-- Name: COLUMN schedule.updated_by; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.schedule.updated_by IS 'Who changed it';
+
+--
+-- Name: schedule_schedule_id_seq; Type: SEQUENCE; Schema: etl; Owner: -
+--
+
+ALTER TABLE etl.schedule ALTER COLUMN schedule_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME etl.schedule_schedule_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: step; Type: TABLE; Schema: etl; Owner: -
+--
+
+CREATE TABLE etl.step (
+    run_id bigint NOT NULL,
+    step text NOT NULL,
+    status text NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone,
+    done_records bigint DEFAULT 0 NOT NULL,
+    total_records bigint,
+    CONSTRAINT step_status_check CHECK ((status = ANY (ARRAY['running'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text, 'lost'::text]))),
+    CONSTRAINT step_step_check CHECK ((step = ANY (ARRAY['extract'::text, 'load'::text, 'promote'::text, 'archive'::text])))
+);
+
+--
+-- Name: TABLE step; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON TABLE etl.step IS 'One row a step of a run; committed with the step''s work, it is the checkpoint';
+
+--
+-- Name: COLUMN step.run_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.step.run_id IS 'Run';
+
+--
+-- Name: COLUMN step.step; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.step.step IS 'extract, load, promote or archive';
+
+--
+-- Name: COLUMN step.status; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.step.status IS 'running, succeeded, failed, cancelled or lost';
+
+--
+-- Name: COLUMN step.started_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.step.started_at IS 'When the step started (last attempt)';
+
+--
+-- Name: COLUMN step.ended_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.step.ended_at IS 'When it ended';
+
+--
+-- Name: COLUMN step.done_records; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.step.done_records IS 'Records done so far';
+
+--
+-- Name: COLUMN step.total_records; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.step.total_records IS 'Records expected, when known';
+
+--
+-- Name: worker; Type: TABLE; Schema: etl; Owner: -
+--
+
+CREATE TABLE etl.worker (
+    worker_id bigint NOT NULL,
+    kind text NOT NULL,
+    host text NOT NULL,
+    pid integer NOT NULL,
+    backend_pid integer NOT NULL,
+    backend_start timestamp with time zone NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    heartbeat_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    stopped_at timestamp with time zone,
+    CONSTRAINT worker_kind_check CHECK ((kind = ANY (ARRAY['worker'::text, 'scheduler'::text, 'command'::text])))
+);
+
+--
+-- Name: TABLE worker; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON TABLE etl.worker IS 'One row a process that runs or schedules the ETL';
+
+--
+-- Name: COLUMN worker.worker_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.worker.worker_id IS 'Identity of the process';
+
+--
+-- Name: COLUMN worker.kind; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.worker.kind IS 'worker, scheduler, or command (a run in the foreground)';
+
+--
+-- Name: COLUMN worker.host; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.worker.host IS 'Host name';
+
+--
+-- Name: COLUMN worker.pid; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.worker.pid IS 'Process id on that host';
+
+--
+-- Name: COLUMN worker.backend_pid; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.worker.backend_pid IS 'Server process of its heartbeat connection';
+
+--
+-- Name: COLUMN worker.backend_start; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.worker.backend_start IS 'Start of that server process; with backend_pid it tells whether the worker still lives';
+
+--
+-- Name: COLUMN worker.started_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.worker.started_at IS 'When the process started';
+
+--
+-- Name: COLUMN worker.heartbeat_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.worker.heartbeat_at IS 'Last sign of life';
+
+--
+-- Name: COLUMN worker.stopped_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.worker.stopped_at IS 'When it stopped in order';
+
+--
+-- Name: worker_worker_id_seq; Type: SEQUENCE; Schema: etl; Owner: -
+--
+
+ALTER TABLE etl.worker ALTER COLUMN worker_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME etl.worker_worker_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: customers; Type: TABLE; Schema: gold; Owner: -
+--
+
+CREATE TABLE gold.customers (
+    customer_id character varying(100) NOT NULL,
+    customer_name character varying(50) NOT NULL,
+    email character varying(50),
+    region character varying(100) NOT NULL,
+    join_date date,
+    loyalty_points integer DEFAULT 0 NOT NULL,
+    is_inferred boolean DEFAULT false NOT NULL,
+    insert_date timestamp with time zone NOT NULL,
+    update_date timestamp with time zone NOT NULL
+);
+
+--
+-- Name: TABLE customers; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON TABLE gold.customers IS 'One row a customer';
+
+--
+-- Name: COLUMN customers.customer_id; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.customers.customer_id IS 'Customer key, C + digits';
+
+--
+-- Name: COLUMN customers.customer_name; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.customers.customer_name IS 'Name; NA when unusable, Unknown while only inferred from sales';
+
+--
+-- Name: COLUMN customers.email; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.customers.email IS 'E-mail address in lower case, if valid';
+
+--
+-- Name: COLUMN customers.region; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.customers.region IS 'Home region in title case, Unknown when not known';
+
+--
+-- Name: COLUMN customers.join_date; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.customers.join_date IS 'Day the customer joined';
+
+--
+-- Name: COLUMN customers.loyalty_points; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.customers.loyalty_points IS 'Loyalty points, 0 to 1,000,000';
+
+--
+-- Name: COLUMN customers.is_inferred; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.customers.is_inferred IS 'true while only sales name this customer; not counted as a customer';
+
+--
+-- Name: COLUMN customers.insert_date; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.customers.insert_date IS 'When the row was made';
+
+--
+-- Name: COLUMN customers.update_date; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.customers.update_date IS 'When the row last changed';
+
+--
+-- Name: dim_date; Type: TABLE; Schema: gold; Owner: -
+--
+
+CREATE TABLE gold.dim_date (
+    date date NOT NULL,
+    year smallint NOT NULL,
+    quarter smallint NOT NULL,
+    month smallint NOT NULL,
+    day smallint NOT NULL,
+    month_start date NOT NULL,
+    month_name character varying(9) NOT NULL,
+    month_label character varying(8) NOT NULL,
+    weekday smallint NOT NULL,
+    weekday_name character varying(9) NOT NULL
+);
+
+--
+-- Name: TABLE dim_date; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON TABLE gold.dim_date IS 'One row a day, whole years of the data and no further';
+
+--
+-- Name: COLUMN dim_date.date; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.dim_date.date IS 'Day';
+
+--
+-- Name: COLUMN dim_date.year; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.dim_date.year IS 'Year';
+
+--
+-- Name: COLUMN dim_date.quarter; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.dim_date.quarter IS 'Quarter, 1 to 4';
+
+--
+-- Name: COLUMN dim_date.month; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.dim_date.month IS 'Month, 1 to 12';
+
+--
+-- Name: COLUMN dim_date.day; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.dim_date.day IS 'Day of the month';
+
+--
+-- Name: COLUMN dim_date.month_start; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.dim_date.month_start IS 'First day of the month';
+
+--
+-- Name: COLUMN dim_date.month_name; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.dim_date.month_name IS 'English name of the month';
+
+--
+-- Name: COLUMN dim_date.month_label; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.dim_date.month_label IS 'Month and year, such as Jan 2023';
+
+--
+-- Name: COLUMN dim_date.weekday; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.dim_date.weekday IS 'ISO weekday, 1 Monday to 7 Sunday';
+
+--
+-- Name: COLUMN dim_date.weekday_name; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.dim_date.weekday_name IS 'English name of the weekday';
+
+--
+-- Name: products; Type: TABLE; Schema: gold; Owner: -
+--
+
+CREATE TABLE gold.products (
+    product_id character varying(100) NOT NULL,
+    product_name character varying(255) NOT NULL,
+    category character varying(255) NOT NULL,
+    insert_date timestamp with time zone NOT NULL,
+    update_date timestamp with time zone NOT NULL
+);
+
+--
+-- Name: TABLE products; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON TABLE gold.products IS 'One row a product; the newest sale that names it wins';
+
+--
+-- Name: COLUMN products.product_id; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.products.product_id IS 'Product key';
+
+--
+-- Name: COLUMN products.product_name; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.products.product_name IS 'Name; the product_id when never given';
+
+--
+-- Name: COLUMN products.category; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.products.category IS 'Category; Unknown when never given';
+
+--
+-- Name: COLUMN products.insert_date; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.products.insert_date IS 'When the row was made';
+
+--
+-- Name: COLUMN products.update_date; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.products.update_date IS 'When the row last changed';
+
+--
+-- Name: transactions; Type: TABLE; Schema: gold; Owner: -
+--
+
+CREATE TABLE gold.transactions (
+    transaction_id character varying(100) NOT NULL,
+    customer_id character varying(100) NOT NULL,
+    product_id character varying(100) NOT NULL,
+    quantity integer NOT NULL,
+    price numeric(12,2) NOT NULL,
+    discount numeric(5,4) NOT NULL,
+    total_value numeric(16,2) GENERATED ALWAYS AS (round((((quantity)::numeric * price) * ((1)::numeric - discount)), 2)) STORED NOT NULL,
+    region character varying(100) NOT NULL,
+    transaction_datetime timestamp without time zone NOT NULL,
+    transaction_date date GENERATED ALWAYS AS ((transaction_datetime)::date) STORED NOT NULL,
+    transaction_month date GENERATED ALWAYS AS ((date_trunc('month'::text, transaction_datetime))::date) STORED NOT NULL,
+    insert_date timestamp with time zone NOT NULL,
+    update_date timestamp with time zone NOT NULL,
+    CONSTRAINT transactions_discount_check CHECK (((discount >= (0)::numeric) AND (discount <= (1)::numeric))),
+    CONSTRAINT transactions_price_check CHECK (((price >= (0)::numeric) AND (price <> 'NaN'::numeric))),
+    CONSTRAINT transactions_quantity_check CHECK ((quantity > 0))
+);
+
+--
+-- Name: TABLE transactions; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON TABLE gold.transactions IS 'One row a sale; equals silver.sales row for row';
+
+--
+-- Name: COLUMN transactions.transaction_id; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.transactions.transaction_id IS 'Transaction key';
+
+--
+-- Name: COLUMN transactions.customer_id; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.transactions.customer_id IS 'Customer, possibly inferred';
+
+--
+-- Name: COLUMN transactions.product_id; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.transactions.product_id IS 'Product';
+
+--
+-- Name: COLUMN transactions.quantity; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.transactions.quantity IS 'Pieces sold';
+
+--
+-- Name: COLUMN transactions.price; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.transactions.price IS 'Price a piece, USD';
+
+--
+-- Name: COLUMN transactions.discount; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.transactions.discount IS 'Discount as a fraction, 0 to 1';
+
+--
+-- Name: COLUMN transactions.total_value; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.transactions.total_value IS 'quantity × price × (1 − discount), USD, rounded half up';
+
+--
+-- Name: COLUMN transactions.region; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.transactions.region IS 'Region of the sale in title case, Unknown when missing';
+
+--
+-- Name: COLUMN transactions.transaction_datetime; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.transactions.transaction_datetime IS 'Moment of the sale, UTC';
+
+--
+-- Name: COLUMN transactions.transaction_date; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.transactions.transaction_date IS 'Day of the sale, UTC';
+
+--
+-- Name: COLUMN transactions.transaction_month; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.transactions.transaction_month IS 'First day of the month of the sale';
+
+--
+-- Name: COLUMN transactions.insert_date; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.transactions.insert_date IS 'When the row was made';
+
+--
+-- Name: COLUMN transactions.update_date; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.transactions.update_date IS 'When the row last changed';
+
+--
+-- Name: customers_raw; Type: TABLE; Schema: raw; Owner: -
+--
+
+CREATE TABLE raw.customers_raw (
+    batch_id bigint NOT NULL,
+    "position" integer NOT NULL,
+    record text NOT NULL,
+    insert_date timestamp with time zone NOT NULL
+);
+
+--
+-- Name: TABLE customers_raw; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON TABLE raw.customers_raw IS 'Customers: every record of every accepted file, exactly as received';
+
+--
+-- Name: COLUMN customers_raw.batch_id; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.customers_raw.batch_id IS 'Batch of the record';
+
+--
+-- Name: COLUMN customers_raw."position"; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.customers_raw."position" IS 'Position of the record in its file, from 1';
+
+--
+-- Name: COLUMN customers_raw.record; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.customers_raw.record IS 'JSON text exactly as received';
+
+--
+-- Name: COLUMN customers_raw.insert_date; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.customers_raw.insert_date IS 'Stamp of the batch';
+
+--
+-- Name: sales_raw; Type: TABLE; Schema: raw; Owner: -
+--
+
+CREATE TABLE raw.sales_raw (
+    batch_id bigint NOT NULL,
+    "position" integer NOT NULL,
+    record text NOT NULL,
+    insert_date timestamp with time zone NOT NULL
+);
+
+--
+-- Name: TABLE sales_raw; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON TABLE raw.sales_raw IS 'Sales: every record of every accepted file, exactly as received';
+
+--
+-- Name: COLUMN sales_raw.batch_id; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.sales_raw.batch_id IS 'Batch of the record';
+
+--
+-- Name: COLUMN sales_raw."position"; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.sales_raw."position" IS 'Position of the record in its file, from 1';
+
+--
+-- Name: COLUMN sales_raw.record; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.sales_raw.record IS 'JSON text exactly as received';
+
+--
+-- Name: COLUMN sales_raw.insert_date; Type: COMMENT; Schema: raw; Owner: -
+--
+
+COMMENT ON COLUMN raw.sales_raw.insert_date IS 'Stamp of the batch';
+
+--
+-- Name: customers; Type: TABLE; Schema: silver; Owner: -
+--
+
+CREATE TABLE silver.customers (
+    customer_id character varying(100) NOT NULL,
+    customer_name character varying(50) NOT NULL,
+    email character varying(50),
+    region character varying(100) NOT NULL,
+    join_date date,
+    loyalty_points integer NOT NULL,
+    insert_date timestamp with time zone NOT NULL,
+    update_date timestamp with time zone NOT NULL,
+    batch_id bigint NOT NULL,
+    "position" integer NOT NULL,
+    CONSTRAINT customers_loyalty_points_check CHECK (((loyalty_points >= 0) AND (loyalty_points <= 1000000)))
+);
+
+--
+-- Name: TABLE customers; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON TABLE silver.customers IS 'Customers: clean, one row a customer_id, newest record wins';
+
+--
+-- Name: COLUMN customers.customer_id; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.customers.customer_id IS 'Customer key, C + digits';
+
+--
+-- Name: COLUMN customers.customer_name; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.customers.customer_name IS 'Name without trailing digits; NA when empty or with special characters';
+
+--
+-- Name: COLUMN customers.email; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.customers.email IS 'E-mail address in lower case, null when it is none';
+
+--
+-- Name: COLUMN customers.region; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.customers.region IS 'Home region in upper case, NA when missing or unknown';
+
+--
+-- Name: COLUMN customers.join_date; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.customers.join_date IS 'Day the customer joined, null when unreadable';
+
+--
+-- Name: COLUMN customers.loyalty_points; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.customers.loyalty_points IS 'Loyalty points, cut to 0..1,000,000; missing is 0';
+
+--
+-- Name: COLUMN customers.insert_date; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.customers.insert_date IS 'When the row was made';
+
+--
+-- Name: COLUMN customers.update_date; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.customers.update_date IS 'When the row last changed';
+
+--
+-- Name: COLUMN customers.batch_id; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.customers.batch_id IS 'Batch of the record that the row holds';
+
+--
+-- Name: COLUMN customers."position"; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.customers."position" IS 'Position of that record in its file';
+
+--
+-- Name: etl_metadata; Type: TABLE; Schema: silver; Owner: -
+--
+
+CREATE TABLE silver.etl_metadata (
+    pipeline_name text NOT NULL,
+    last_insert_date timestamp with time zone DEFAULT '1900-01-01 00:00:00+00'::timestamp with time zone NOT NULL
+);
+
+--
+-- Name: TABLE etl_metadata; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON TABLE silver.etl_metadata IS 'Watermarks: the newest insert_date taken, derived from loaded batches';
+
+--
+-- Name: COLUMN etl_metadata.pipeline_name; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.etl_metadata.pipeline_name IS 'Pipeline: <dataset>_silver, or gold (whose row lock serialises promotion)';
+
+--
+-- Name: COLUMN etl_metadata.last_insert_date; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.etl_metadata.last_insert_date IS 'Newest insert_date taken; 1900-01-01 before the first run';
+
+--
+-- Name: sales; Type: TABLE; Schema: silver; Owner: -
+--
+
+CREATE TABLE silver.sales (
+    transaction_id character varying(100) NOT NULL,
+    customer_id character varying(100) NOT NULL,
+    product_id character varying(100) NOT NULL,
+    product_name character varying(255),
+    category character varying(255),
+    price numeric(12,2) NOT NULL,
+    quantity integer NOT NULL,
+    discount numeric(5,4) NOT NULL,
+    date timestamp without time zone NOT NULL,
+    region character varying(100) NOT NULL,
+    insert_date timestamp with time zone NOT NULL,
+    update_date timestamp with time zone NOT NULL,
+    batch_id bigint NOT NULL,
+    "position" integer NOT NULL,
+    CONSTRAINT sales_discount_check CHECK (((discount >= (0)::numeric) AND (discount <= (1)::numeric))),
+    CONSTRAINT sales_price_check CHECK (((price >= (0)::numeric) AND (price <> 'NaN'::numeric))),
+    CONSTRAINT sales_quantity_check CHECK ((quantity > 0))
+);
+
+--
+-- Name: TABLE sales; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON TABLE silver.sales IS 'Sales: clean, one row a transaction_id, newest record wins';
+
+--
+-- Name: COLUMN sales.transaction_id; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.sales.transaction_id IS 'Transaction key';
+
+--
+-- Name: COLUMN sales.customer_id; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.sales.customer_id IS 'Customer key, C + digits';
+
+--
+-- Name: COLUMN sales.product_id; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.sales.product_id IS 'Product key';
+
+--
+-- Name: COLUMN sales.product_name; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.sales.product_name IS 'Product name as given';
+
+--
+-- Name: COLUMN sales.category; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.sales.category IS 'Product category as given';
+
+--
+-- Name: COLUMN sales.price; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.sales.price IS 'Price a piece, USD';
+
+--
+-- Name: COLUMN sales.quantity; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.sales.quantity IS 'Pieces sold';
+
+--
+-- Name: COLUMN sales.discount; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.sales.discount IS 'Discount as a fraction, 0 to 1; missing is 0';
+
+--
+-- Name: COLUMN sales.date; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.sales.date IS 'Moment of the sale, UTC';
+
+--
+-- Name: COLUMN sales.region; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.sales.region IS 'Region of the sale in title case, Unknown when missing';
+
+--
+-- Name: COLUMN sales.insert_date; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.sales.insert_date IS 'When the row was made';
+
+--
+-- Name: COLUMN sales.update_date; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.sales.update_date IS 'When the row last changed';
+
+--
+-- Name: COLUMN sales.batch_id; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.sales.batch_id IS 'Batch of the record that the row holds';
+
+--
+-- Name: COLUMN sales."position"; Type: COMMENT; Schema: silver; Owner: -
+--
+
+COMMENT ON COLUMN silver.sales."position" IS 'Position of that record in its file';
+
+--
+-- Name: quarantine quarantine_batch_id_position_key; Type: CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.quarantine
+    ADD CONSTRAINT quarantine_batch_id_position_key UNIQUE (batch_id, "position");
+
+--
+-- Name: quarantine quarantine_pkey; Type: CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.quarantine
+    ADD CONSTRAINT quarantine_pkey PRIMARY KEY (quarantine_id);
+
+--
+-- Name: rule_count rule_count_pkey; Type: CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.rule_count
+    ADD CONSTRAINT rule_count_pkey PRIMARY KEY (batch_id, rule_id);
+
+--
+-- Name: rule rule_dataset_code_key; Type: CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.rule
+    ADD CONSTRAINT rule_dataset_code_key UNIQUE (dataset, code);
+
+--
+-- Name: rule_history rule_history_pkey; Type: CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.rule_history
+    ADD CONSTRAINT rule_history_pkey PRIMARY KEY (rule_id, version);
+
+--
+-- Name: rule rule_pkey; Type: CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.rule
+    ADD CONSTRAINT rule_pkey PRIMARY KEY (rule_id);
+
+--
+-- Name: superseded superseded_pkey; Type: CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.superseded
+    ADD CONSTRAINT superseded_pkey PRIMARY KEY (batch_id, "position");
+
+--
+-- Name: violation violation_pkey; Type: CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.violation
+    ADD CONSTRAINT violation_pkey PRIMARY KEY (batch_id, "position", rule_id);
+
+--
+-- Name: audit audit_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (audit_id);
+
+--
+-- Name: batch batch_dataset_insert_date_key; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.batch
+    ADD CONSTRAINT batch_dataset_insert_date_key UNIQUE (dataset, insert_date);
+
+--
+-- Name: batch batch_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.batch
+    ADD CONSTRAINT batch_pkey PRIMARY KEY (batch_id);
+
+--
+-- Name: dataset dataset_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.dataset
+    ADD CONSTRAINT dataset_pkey PRIMARY KEY (dataset);
+
+--
+-- Name: log log_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.log
+    ADD CONSTRAINT log_pkey PRIMARY KEY (log_id);
+
+--
+-- Name: migration migration_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.migration
+    ADD CONSTRAINT migration_pkey PRIMARY KEY (version);
+
+--
+-- Name: run run_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.run
+    ADD CONSTRAINT run_pkey PRIMARY KEY (run_id);
+
+--
+-- Name: run run_schedule_id_planned_at_key; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.run
+    ADD CONSTRAINT run_schedule_id_planned_at_key UNIQUE (schedule_id, planned_at);
+
+--
+-- Name: schedule schedule_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.schedule
+    ADD CONSTRAINT schedule_pkey PRIMARY KEY (schedule_id);
+
+--
+-- Name: step step_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.step
+    ADD CONSTRAINT step_pkey PRIMARY KEY (run_id, step);
+
+--
+-- Name: worker worker_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.worker
+    ADD CONSTRAINT worker_pkey PRIMARY KEY (worker_id);
+
+--
+-- Name: customers customers_pkey; Type: CONSTRAINT; Schema: gold; Owner: -
+--
+
+ALTER TABLE ONLY gold.customers
+    ADD CONSTRAINT customers_pkey PRIMARY KEY (customer_id);
+
+--
+-- Name: dim_date dim_date_pkey; Type: CONSTRAINT; Schema: gold; Owner: -
+--
+
+ALTER TABLE ONLY gold.dim_date
+    ADD CONSTRAINT dim_date_pkey PRIMARY KEY (date);
+
+--
+-- Name: products products_pkey; Type: CONSTRAINT; Schema: gold; Owner: -
+--
+
+ALTER TABLE ONLY gold.products
+    ADD CONSTRAINT products_pkey PRIMARY KEY (product_id);
+
+--
+-- Name: transactions transactions_pkey; Type: CONSTRAINT; Schema: gold; Owner: -
+--
+
+ALTER TABLE ONLY gold.transactions
+    ADD CONSTRAINT transactions_pkey PRIMARY KEY (transaction_id);
+
+--
+-- Name: customers_raw customers_raw_pkey; Type: CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.customers_raw
+    ADD CONSTRAINT customers_raw_pkey PRIMARY KEY (batch_id, "position");
+
+--
+-- Name: sales_raw sales_raw_pkey; Type: CONSTRAINT; Schema: raw; Owner: -
+--
+
+ALTER TABLE ONLY raw.sales_raw
+    ADD CONSTRAINT sales_raw_pkey PRIMARY KEY (batch_id, "position");
+
+--
+-- Name: customers customers_pkey; Type: CONSTRAINT; Schema: silver; Owner: -
+--
+
+ALTER TABLE ONLY silver.customers
+    ADD CONSTRAINT customers_pkey PRIMARY KEY (customer_id);
+
+--
+-- Name: etl_metadata etl_metadata_pkey; Type: CONSTRAINT; Schema: silver; Owner: -
+--
+
+ALTER TABLE ONLY silver.etl_metadata
+    ADD CONSTRAINT etl_metadata_pkey PRIMARY KEY (pipeline_name);
+
+--
+-- Name: sales sales_pkey; Type: CONSTRAINT; Schema: silver; Owner: -
+--
+
+ALTER TABLE ONLY silver.sales
+    ADD CONSTRAINT sales_pkey PRIMARY KEY (transaction_id);
+
+--
+-- Name: quarantine_by_key; Type: INDEX; Schema: dq; Owner: -
+--
+
+CREATE INDEX quarantine_by_key ON dq.quarantine USING btree (dataset, record_key);
+
+--
+-- Name: quarantine_queue; Type: INDEX; Schema: dq; Owner: -
+--
+
+CREATE INDEX quarantine_queue ON dq.quarantine USING btree (dataset, status, quarantine_id);
+
+--
+-- Name: violation_by_rule; Type: INDEX; Schema: dq; Owner: -
+--
+
+CREATE INDEX violation_by_rule ON dq.violation USING btree (rule_id, batch_id);
+
+--
+-- Name: audit_by_object; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX audit_by_object ON etl.audit USING btree (object, audit_id);
+
+--
+-- Name: batch_by_content; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX batch_by_content ON etl.batch USING btree (dataset, sha256);
+
+--
+-- Name: batch_by_run; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX batch_by_run ON etl.batch USING btree (run_id);
+
+--
+-- Name: batch_open; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX batch_open ON etl.batch USING btree (dataset, batch_id) WHERE ((status = ANY (ARRAY['accepted'::text, 'extracted'::text, 'loaded'::text])) OR (archived_at IS NULL));
+
+--
+-- Name: log_by_run; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX log_by_run ON etl.log USING btree (run_id, log_id);
+
+--
+-- Name: run_by_dataset; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX run_by_dataset ON etl.run USING btree (dataset, run_id DESC);
+
+--
+-- Name: run_by_status; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX run_by_status ON etl.run USING btree (status, run_id DESC);
+
+--
+-- Name: run_one_running; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE UNIQUE INDEX run_one_running ON etl.run USING btree (dataset) WHERE (status = 'running'::text);
+
+--
+-- Name: run_queue; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX run_queue ON etl.run USING btree (run_id) WHERE (status = ANY (ARRAY['queued'::text, 'lost'::text, 'running'::text]));
+
+--
+-- Name: worker_alive; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX worker_alive ON etl.worker USING btree (kind, heartbeat_at) WHERE (stopped_at IS NULL);
+
+--
+-- Name: customers_by_region; Type: INDEX; Schema: gold; Owner: -
+--
+
+CREATE INDEX customers_by_region ON gold.customers USING btree (region);
+
+--
+-- Name: products_by_category; Type: INDEX; Schema: gold; Owner: -
+--
+
+CREATE INDEX products_by_category ON gold.products USING btree (category);
+
+--
+-- Name: transactions_by_customer; Type: INDEX; Schema: gold; Owner: -
+--
+
+CREATE INDEX transactions_by_customer ON gold.transactions USING btree (customer_id);
+
+--
+-- Name: transactions_by_date; Type: INDEX; Schema: gold; Owner: -
+--
+
+CREATE INDEX transactions_by_date ON gold.transactions USING btree (transaction_date);
+
+--
+-- Name: transactions_by_product; Type: INDEX; Schema: gold; Owner: -
+--
+
+CREATE INDEX transactions_by_product ON gold.transactions USING btree (product_id);
+
+--
+-- Name: transactions_by_region_date; Type: INDEX; Schema: gold; Owner: -
+--
+
+CREATE INDEX transactions_by_region_date ON gold.transactions USING btree (region, transaction_date);
+
+--
+-- Name: customers_by_batch; Type: INDEX; Schema: silver; Owner: -
+--
+
+CREATE INDEX customers_by_batch ON silver.customers USING btree (batch_id);
+
+--
+-- Name: sales_by_batch; Type: INDEX; Schema: silver; Owner: -
+--
+
+CREATE INDEX sales_by_batch ON silver.sales USING btree (batch_id);
+
+--
+-- Name: sales_by_product_id; Type: INDEX; Schema: silver; Owner: -
+--
+
+CREATE INDEX sales_by_product_id ON silver.sales USING btree (product_id, batch_id);
+
+--
+-- Name: rule keep_rule_version; Type: TRIGGER; Schema: dq; Owner: -
+--
+
+CREATE TRIGGER keep_rule_version AFTER INSERT OR UPDATE ON dq.rule FOR EACH ROW EXECUTE FUNCTION dq.keep_rule_version();
+
+--
+-- Name: rule_count rule_count_batch_id_fkey; Type: FK CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.rule_count
+    ADD CONSTRAINT rule_count_batch_id_fkey FOREIGN KEY (batch_id) REFERENCES etl.batch(batch_id);
+
+--
+-- Name: rule_count rule_count_rule_id_fkey; Type: FK CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.rule_count
+    ADD CONSTRAINT rule_count_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES dq.rule(rule_id);
+
+--
+-- Name: rule rule_dataset_fkey; Type: FK CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.rule
+    ADD CONSTRAINT rule_dataset_fkey FOREIGN KEY (dataset) REFERENCES etl.dataset(dataset);
+
+--
+-- Name: rule_history rule_history_rule_id_fkey; Type: FK CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.rule_history
+    ADD CONSTRAINT rule_history_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES dq.rule(rule_id);
+
+--
+-- Name: batch batch_dataset_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.batch
+    ADD CONSTRAINT batch_dataset_fkey FOREIGN KEY (dataset) REFERENCES etl.dataset(dataset);
+
+--
+-- Name: batch batch_duplicate_of_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.batch
+    ADD CONSTRAINT batch_duplicate_of_fkey FOREIGN KEY (duplicate_of) REFERENCES etl.batch(batch_id);
+
+--
+-- Name: batch batch_run_id_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.batch
+    ADD CONSTRAINT batch_run_id_fkey FOREIGN KEY (run_id) REFERENCES etl.run(run_id);
+
+--
+-- Name: run run_dataset_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.run
+    ADD CONSTRAINT run_dataset_fkey FOREIGN KEY (dataset) REFERENCES etl.dataset(dataset);
+
+--
+-- Name: run run_schedule_id_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.run
+    ADD CONSTRAINT run_schedule_id_fkey FOREIGN KEY (schedule_id) REFERENCES etl.schedule(schedule_id);
+
+--
+-- Name: run run_worker_id_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.run
+    ADD CONSTRAINT run_worker_id_fkey FOREIGN KEY (worker_id) REFERENCES etl.worker(worker_id);
+
+--
+-- Name: schedule schedule_dataset_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.schedule
+    ADD CONSTRAINT schedule_dataset_fkey FOREIGN KEY (dataset) REFERENCES etl.dataset(dataset);
+
+--
+-- Name: step step_run_id_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.step
+    ADD CONSTRAINT step_run_id_fkey FOREIGN KEY (run_id) REFERENCES etl.run(run_id);
+
+--
+-- Name: transactions transactions_customer_fk; Type: FK CONSTRAINT; Schema: gold; Owner: -
+--
+
+ALTER TABLE ONLY gold.transactions
+    ADD CONSTRAINT transactions_customer_fk FOREIGN KEY (customer_id) REFERENCES gold.customers(customer_id);
+
+--
+-- Name: transactions transactions_product_fk; Type: FK CONSTRAINT; Schema: gold; Owner: -
+--
+
+ALTER TABLE ONLY gold.transactions
+    ADD CONSTRAINT transactions_product_fk FOREIGN KEY (product_id) REFERENCES gold.products(product_id);
+
+--
+-- PostgreSQL database dump complete
+--
