@@ -73,6 +73,7 @@ class Kind:
     breaks: Callable[[Cell, Mapping[str, Any]], Mask]
     sentence: str  # with {column} and the parameters
     parameters: Mapping[str, str]  # name -> type: number, integer, text, list, boolean
+    is_last: bool = False  # asks only about records that no rejecting rule before it refused
 
 
 def _not_null(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
@@ -93,7 +94,7 @@ def _between(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
         broken |= cell.compare(parameters["below"]) >= 0
     if parameters.get("whole") and "not_whole" in cell.values.flags:
         broken |= cell.values.flags["not_whole"]
-    return broken | cell.not_scalar if parameters.get("required") else broken & cell.given
+    return cell.not_scalar | (broken if parameters.get("required") else broken & cell.given)
 
 
 def _greater_than(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
@@ -203,6 +204,7 @@ KINDS: Mapping[str, Kind] = {
         breaks=_total_below,
         sentence="{column} × {factor} × (1 − {fraction}) must stay below {below}",
         parameters={"factor": "text", "fraction": "text", "below": "number"},
+        is_last=True,
     ),
     "usable": Kind(
         breaks=_usable, sentence="{column} should be usable when it is given", parameters={}
@@ -271,7 +273,11 @@ def judge(records: Sequence[bytes], dataset: Dataset, rules: Sequence[Rule]) -> 
             judges=rule.judges,
             others=others,
         )
-        broken[index] = KINDS[rule.kind].breaks(cell, rule.parameters)
+        kind = KINDS[rule.kind]
+        broken[index] = kind.breaks(cell, rule.parameters)
+        if kind.is_last and broken[index].any():
+            refusing = [row for row in range(index) if rules[row].severity is Severity.REJECT]
+            broken[index] &= ~broken[refusing].any(axis=0)
     if not_object is not None:
         broken[:, not_object] = False
     dq_errors, rule_ids = _verdicts(broken, rules, not_object)
