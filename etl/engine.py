@@ -251,7 +251,7 @@ def _take_one(execution: Execution, batch: Batch) -> Counts:
                 replay(execution, [batch], stage.add)
         execution.begin(Step.LOAD)
         execution.check()
-        counts = load(execution, connection, [batch])
+        counts = load(execution, connection, [batch], stage.judged)
         execution.checkpoint(connection, Step.LOAD, _records(counts))
         failpoints.hit("load.before_commit")
     failpoints.hit("load.after_commit")
@@ -276,7 +276,7 @@ def _judge_again(execution: Execution) -> bool:
         stage = Stage(connection, execution.dataset, execution.rules)
         with stage.filling():
             replay(execution, batches, stage.add)
-        counts = load(execution, connection, batches, is_full=True)
+        counts = load(execution, connection, batches, stage.judged, is_full=True)
         execution.begin(Step.PROMOTE)
         touched = promote_batches(execution, connection, list(counts), is_full=True)
         execution.checkpoint(connection, Step.LOAD, _records(counts))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
@@ -21,25 +21,32 @@ Counts = dict[str, int]
 
 
 def load(
-    execution: Execution, connection: Connection, batches: Sequence[Batch], *, is_full: bool = False
+    execution: Execution,
+    connection: Connection,
+    batches: Sequence[Batch],
+    judged: Mapping[int, tuple[int, int]],
+    *,
+    is_full: bool = False,
 ) -> dict[int, Counts]:
     """Move the staged records of the batches; return each batch's counts.
 
-    `connection` is in the transaction that filled the stage; the caller commits it. `is_full`: the
+    `connection` is in the transaction that filled the stage; the caller commits it. `judged` are the
+    stage's valid and invalid records by batch. `is_full`: the
     stage holds every loaded batch, judged again, and silver becomes what the stage says.
     """
     dataset = execution.dataset
     identities = [batch.batch_id for batch in batches]
     queries.execute(connection, "queries/batches.lock_dataset", dataset=dataset.name)
-    _require_state(connection, identities, {"loaded", "promoted"} if is_full else {"extracted"})
+    _require_state(
+        connection, identities, {"loaded", "promoted"} if is_full else {"extracted"}, judged
+    )
     failpoints.hit("load.before_merge")
-    staged = _count_staged(connection, identities)
     if is_full:
         queries.execute(connection, "queries/quality.forget_quarantine", batches=identities)
         queries.execute(connection, "queries/quality.forget_verdicts", batches=identities)
     queries.execute(
         connection,
-        "queries/quality.quarantine",
+        "queries/quality.quarantine_again" if is_full else "queries/quality.quarantine",
         dataset=dataset.name,
         rule_set=execution.rule_set,
     )
@@ -52,7 +59,7 @@ def load(
         tables.remove_unstaged(connection, dataset)
     tables.merge(connection, dataset, is_full=is_full)
     failpoints.hit("load.after_merge")
-    counts = _counts(execution, connection, staged)
+    counts = _counts(execution, connection, judged)
     for batch_id, count in counts.items():
         queries.execute(
             connection,
@@ -70,44 +77,41 @@ def load(
     return counts
 
 
-def _require_state(connection: Connection, batches: Sequence[int], states: set[str]) -> None:
-    for row in queries.rows(connection, "queries/batches.lock", batches=list(batches)):
+def _require_state(
+    connection: Connection,
+    batches: list[int],
+    states: set[str],
+    judged: Mapping[int, tuple[int, int]],
+) -> None:
+    """Hold the batches.
+
+    Raises RevenueError when one is in another state, or raw holds another number of records.
+    """
+    for row in queries.rows(connection, "queries/batches.lock", batches=batches):
+        batch_id, count = row["batch_id"], sum(judged.get(row["batch_id"], (0, 0)))
         if row["status"] not in states:
             raise RevenueError(
-                f"batch {row['batch_id']} is {row['status']}; it cannot be loaded now",
-                code="batch_state",
+                f"batch {batch_id} is {row['status']}; it cannot be loaded now", code="batch_state"
             )
-
-
-def _count_staged(connection: Connection, batches: list[int]) -> dict[int, tuple[int, int]]:
-    """Return each batch's valid and invalid records.
-
-    Raises RevenueError when raw holds another number of records.
-    """
-    staged = {}
-    for row in queries.rows(connection, "queries/quality.count_staged", batches=batches):
-        if row["valid"] + row["invalid"] != row["records"]:
+        if count != row["records"]:
             raise RevenueError(
-                f"batch {row['batch_id']}: {row['valid'] + row['invalid']} records were judged, "
-                f"raw holds {row['records']}",
+                f"batch {batch_id}: {count} records were judged, raw holds {row['records']}",
                 code="ledger",
             )
-        staged[row["batch_id"]] = (row["valid"], row["invalid"])
-    return staged
 
 
 def _counts(
-    execution: Execution, connection: Connection, staged: dict[int, tuple[int, int]]
+    execution: Execution, connection: Connection, judged: Mapping[int, tuple[int, int]]
 ) -> dict[int, Counts]:
-    written = tables.written(connection, execution.dataset, list(staged))
+    written = tables.written(connection, execution.dataset, list(judged))
     counts = {}
-    for row in queries.rows(connection, "queries/quality.verdicts", batches=list(staged)):
+    for row in queries.rows(connection, "queries/quality.verdicts", batches=list(judged)):
         batch_id = row["batch_id"]
-        valid = staged[batch_id][0] - row["superseded"]
+        valid = judged[batch_id][0] - row["superseded"]
         inserted, updated = written.get(batch_id, (0, 0))
         counts[batch_id] = {
             "valid_records": valid,
-            "invalid_records": staged[batch_id][1],
+            "invalid_records": judged[batch_id][1],
             "superseded_records": row["superseded"],
             "inserted_rows": inserted,
             "updated_rows": updated,

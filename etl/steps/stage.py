@@ -26,6 +26,7 @@ class Stage:
         self._dataset = dataset
         self._rules = rules
         self._stream: CopyStream | None = None
+        self.judged: dict[int, tuple[int, int]] = {}  # valid and invalid records, by batch
 
     @contextlib.contextmanager
     def filling(self) -> Iterator[None]:
@@ -42,12 +43,15 @@ class Stage:
         assert self._stream is not None
         judged = validate.judge(records, self._dataset, self._rules)
         valid = pc.is_null(judged.dq_errors)
+        good = judged.dq_errors.null_count
+        before = self.judged.get(batch_id, (0, 0))
+        self.judged[batch_id] = (before[0] + good, before[1] + judged.count - good)
         nothing = pa.scalar(None, pa.string())
         key = judged.columns[self._dataset.key]
         shown = pc.utf8_slice_codeunits(pc.replace_substring(key, UNSTORABLE, "\ufffd"), 0, _KEY_SHOWN)
         positions = pa.array(range(first, first + judged.count)).cast(pa.string())
         typed = [judged.columns[name] for name in self._dataset.column_names]
-        if judged.dq_errors.null_count < judged.count:
+        if good < judged.count:
             # what broke a rule may not fit its type: only valid records carry typed values
             typed = [pc.if_else(valid, column, nothing) for column in typed]
         self._stream.write(

@@ -46,7 +46,7 @@ select stored_name from etl.batch where stored_name is not null and archived_at 
 
 -- name: lock
 -- Batches, held for the transaction.
-select batch_id, status from etl.batch
+select batch_id, status, records from etl.batch
 where batch_id = any(:batches)
 order by batch_id
 for update;

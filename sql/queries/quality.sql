@@ -1,14 +1,3 @@
--- name: count_staged
--- Verdicts of the staged records, by batch, against what raw holds.
-select
-    b.batch_id, b.records,
-    count(*) filter (where s.dq_errors is null) as valid,
-    count(*) filter (where s.dq_errors is not null) as invalid
-from etl.batch as b
-left join stage as s on s.batch_id = b.batch_id
-where b.batch_id = any(:batches)
-group by b.batch_id;
-
 -- name: forget_quarantine
 -- Judged again, these records are valid: they leave the queue.
 delete from dq.quarantine as q
@@ -27,7 +16,16 @@ counts as (delete from dq.rule_count where batch_id = any(:batches))
 delete from dq.superseded where batch_id = any(:batches);
 
 -- name: quarantine
--- Invalid staged records enter the queue; one that stands there already keeps its place.
+-- Invalid staged records enter the queue.
+insert into dq.quarantine (dataset, batch_id, position, record_key, dq_errors, rule_set)
+select
+    :dataset, batch_id, position, record_key, dq_errors, :rule_set
+from stage
+where dq_errors is not null
+order by batch_id, position;
+
+-- name: quarantine_again
+-- The same, judged again: a record that stands in the queue already keeps its place.
 insert into dq.quarantine as q (dataset, batch_id, position, record_key, dq_errors, rule_set)
 select
     :dataset, batch_id, position, record_key, dq_errors, :rule_set
