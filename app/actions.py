@@ -6,11 +6,12 @@ audited as well. Names and contents of files come from outside: they are data, n
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -32,6 +33,12 @@ _SHOWN_RECORDS = 5
 _SHOWN_CHARACTERS = 2_000
 _PATIENCE_MS = 3_000
 _LOCK_NOT_AVAILABLE = "55P03"
+
+
+class BusyError(RevenueError):
+    """A run holds what the action needs."""
+
+    code = "busy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,8 +234,7 @@ def _submit(
     desk: Desk, dataset: Dataset, path: Path, sha256: str, *, trigger: str, received: str
 ) -> Submission:
     try:
-        with desk.engine.begin() as connection:
-            queries.execute(connection, "queries/batches.be_impatient", milliseconds=_PATIENCE_MS)
+        with _transaction(desk) as connection:
             acceptance = landing.accept(
                 connection, desk.settings, dataset, path, actor=desk.operator.name
             )
@@ -251,9 +257,7 @@ def _submit(
             _audit_submission(connection, desk, submission, received)
     except FileNotFoundError:
         return _taken_by_a_run(desk, dataset, path, sha256, received)
-    except OperationalError as error:
-        if getattr(error.orig, "pgcode", None) != _LOCK_NOT_AVAILABLE:
-            raise
+    except BusyError:
         return _leave_to_a_run(desk, dataset, path, trigger, received)
     return submission
 
@@ -262,7 +266,7 @@ def _taken_by_a_run(
     desk: Desk, dataset: Dataset, path: Path, sha256: str, received: str
 ) -> Submission:
     """Return the batch that a run made of the file, being faster."""
-    with desk.engine.begin() as connection:
+    with _transaction(desk) as connection:
         queries.execute(connection, "queries/batches.lock_dataset", dataset=dataset.name)
         batch = queries.row(
             connection, "queries/batches.taken", dataset=dataset.name, sha256=sha256
@@ -286,7 +290,7 @@ def _leave_to_a_run(
     desk: Desk, dataset: Dataset, path: Path, trigger: str, received: str
 ) -> Submission:
     """Queue a run for a file that must wait, because another run holds the feed."""
-    with desk.engine.begin() as connection:
+    with _transaction(desk) as connection:
         started = _queue(connection, desk, dataset.name, trigger=trigger)
         submission = Submission(
             file_name=landing.shown_name(path),
@@ -370,7 +374,7 @@ def generate_file(
         raise RevenueError("the format must be json or ndjson", code="generate")
     kind = cast("generate.Format", format)
     usual = generate.file_name(name, records=records, seed=seed, format=kind)
-    with desk.engine.begin() as connection:
+    with _transaction(desk) as connection:
         made = generate.write(
             name,
             records=records,
@@ -413,14 +417,14 @@ def start_run(
     A run that waits with the same request is returned instead of a second one. `source_file` is a
     file of the landing zone, by name.
 
-    Raises ForbiddenError, RevenueError for an unknown feed or a file that is not there.
+    Raises ForbiddenError, BusyError, RevenueError for an unknown feed or a file that is not there.
     """
     _authorise(desk, "run.start", f"dataset {dataset}")
     names = list(datasets.declared()) if dataset == "all" else [datasets.get(dataset).name]
     source = None if source_file is None else _landed(desk.settings, source_file)
     if source is not None and len(names) > 1:
         raise RevenueError("a source file belongs to one dataset, not to all", code="landing")
-    with desk.engine.begin() as connection:
+    with _transaction(desk) as connection:
         started = [
             _queue(connection, desk, name, trigger="manual", source_file=source, is_full=is_full)
             for name in names
@@ -490,7 +494,7 @@ def cancel_run(desk: Desk, run_id: int) -> str:
     Raises ForbiddenError, RunConflictError when it is over or does not exist.
     """
     _authorise(desk, "run.cancel", f"run {run_id}")
-    with desk.engine.begin() as connection:
+    with _transaction(desk) as connection:
         before = _status(connection, run_id)
         after = runs.cancel(connection, run_id, actor=desk.operator.name)
         _audit(
@@ -510,7 +514,7 @@ def resume_run(desk: Desk, run_id: int) -> None:
     Raises ForbiddenError, RunConflictError when it is in another state or does not exist.
     """
     _authorise(desk, "run.resume", f"run {run_id}")
-    with desk.engine.begin() as connection:
+    with _transaction(desk) as connection:
         before = _status(connection, run_id)
         runs.resume(connection, run_id)
         _audit(
@@ -531,11 +535,27 @@ def _status(connection: Connection, run_id: int) -> str | None:
 # Roles and audit ------------------------------------------------------------------------
 
 
+@contextlib.contextmanager
+def _transaction(desk: Desk) -> Iterator[Connection]:
+    """Begin a transaction that does not let a person wait for long.
+
+    Raises BusyError.
+    """
+    try:
+        with desk.engine.begin() as connection:
+            queries.execute(connection, "queries/batches.be_impatient", milliseconds=_PATIENCE_MS)
+            yield connection
+    except OperationalError as error:
+        if getattr(error.orig, "pgcode", None) != _LOCK_NOT_AVAILABLE:
+            raise
+        raise BusyError("a run is at work on this feed; try again in a moment") from error
+
+
 def _authorise(desk: Desk, action: str, on: str, role: Role = Role.OPERATOR) -> None:
     try:
         auth.require(desk.operator, role)
     except ForbiddenError as error:
-        with desk.engine.begin() as connection:
+        with _transaction(desk) as connection:
             _audit(connection, desk.operator, action, on, after={"refused": error.message})
         raise
 

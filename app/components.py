@@ -14,6 +14,7 @@ import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Literal, ParamSpec
 
@@ -32,6 +33,8 @@ from etl.export import defused
 from etl.model import RunStatus
 
 PRODUCT = "Customer Revenue Analytics Platform"
+_SEARCH_CHARACTERS = 100
+_BUILT_IN_DOWNLOAD = "[data-testid=stElementToolbar] [aria-label='Download as CSV']"
 _ASSETS = Path(__file__).parent / "assets"
 
 P = ParamSpec("P")
@@ -97,7 +100,7 @@ STATES: Mapping[str, State] = {
     "rejected": _state("rejected", "error", "✗", "red", _RED),
     "skipped": _state("skipped", "skip_next", "–", "gray", _SLATE),
     # invalid records
-    "open": _state("open", "error", "●", "red", _RED),
+    "open": _state("open", "inbox", "●", "yellow", _AMBER),
     "assigned": _state("assigned", "person", "◐", "blue", _BLUE),
     "fixed": _state("fixed", "check_circle", "✓", "green", _GREEN),
     "dismissed": _state("dismissed", "cancel", "–", "gray", _SLATE),
@@ -176,6 +179,8 @@ def frame(page: StreamlitPage) -> None:
         page_title=f"{page.title} · {PRODUCT}", page_icon=str(_ASSETS / "icon.png"), layout="wide"
     )
     st.logo(str(_ASSETS / "logo.svg"), icon_image=str(_ASSETS / "icon.svg"), size="large")
+    # the tables' own download would write formulas as they are; ours defuses them
+    st.html(f"<style>{_BUILT_IN_DOWNLOAD} {{display: none}}</style>")
     operator = auth.current()
     with st.sidebar:
         st.caption(
@@ -261,14 +266,51 @@ def filter_pills(
     *,
     key: str,
     page_key: str,
+    words: Callable[[str], str] = escape,
     default: str | None = None,
-    format_func: Callable[[str], str] = escape,
 ) -> str | None:
-    """Show a filter that is kept in the address; a change goes back to the first page."""
+    """Show a filter whose value stands in the address under `key`.
+
+    The address is the only truth, so that a reload, a link or the back button shows the same list.
+    `words` turns a value into markdown.
+    """
+    widget = f"{key}_pills"
+    given = st.query_params.get(key, default)
+    st.session_state[widget] = given if given in options else None
     return st.pills(
-        label, options, key=key, bind="query-params", default=default, format_func=format_func,
-        on_change=first_page, args=(page_key,), wrap=True,
+        label, options, key=widget, format_func=words, wrap=True,
+        on_change=_write_filter, args=(key, widget, page_key),
     )
+
+
+def filter_text(label: str, *, key: str, page_key: str, placeholder: str) -> str | None:
+    """Show a search field whose text stands in the address under `key`."""
+    widget = f"{key}_text"
+    st.session_state[widget] = st.query_params.get(key, "")[:_SEARCH_CHARACTERS]
+    text = st.text_input(
+        label, key=widget, placeholder=placeholder, icon=":material/search:", width=220,
+        max_chars=_SEARCH_CHARACTERS, on_change=_write_filter, args=(key, widget, page_key),
+    )
+    return text or None
+
+
+def _write_filter(key: str, widget: str, page_key: str) -> None:
+    write_address(**{key: st.session_state[widget], page_key: None})
+
+
+def write_address(**values: object) -> None:
+    """Write values into the address; None and "" take them out."""
+    for key, value in values.items():
+        if value not in {None, ""}:
+            st.query_params[key] = str(value)
+        elif key in st.query_params:
+            del st.query_params[key]
+
+
+def step_into(**values: object) -> None:
+    """Change the address and show what it says now; does not return."""
+    write_address(**values)
+    st.rerun()
 
 
 def list_table(
@@ -278,7 +320,7 @@ def list_table(
     alt: str,
     key: str,
     opens: str | None = None,
-    height: int | Literal["auto"] = "auto",
+    height: int | Literal["auto", "content"] = "content",
 ) -> int | None:
     """Show rows as a table; return the index of the row whose button was pressed.
 
@@ -298,7 +340,7 @@ def list_table(
         )
     st.dataframe(
         frame, column_config=configured, hide_index=True, width="stretch", height=height, alt=alt,
-        key=key,
+        key=key, placeholder="–",
     )
     clicked = st.session_state.get(click) if opens is not None else None
     return int(clicked["row"]) if clicked else None
@@ -322,13 +364,13 @@ def state_cell(state: str) -> list[str]:
 def time_column(label: str) -> Any:
     """Return the configuration of a column of moments: relative, absolute on click."""
     return st.column_config.DatetimeColumn(
-        label, format="distance", width=130, help="Click a cell for the exact time"
+        label, format="distance", width=116, help="Click a cell for the exact time"
     )
 
 
 def count_column(label: str, *, help: str | None = None) -> Any:  # noqa: A002 - Streamlit's word
     """Return the configuration of a column of counts."""
-    return st.column_config.NumberColumn(label, format="localized", help=help, width=92)
+    return st.column_config.NumberColumn(label, format="localized", help=help, width=84)
 
 
 def text_column(label: str, *, width: Any = None, help: str | None = None) -> Any:  # noqa: A002
@@ -355,9 +397,7 @@ def list_frame(
     """
     body = st.container()
     pages = max(1, -(-total // size))
-    if st.session_state.get(key, 1) > pages:
-        st.session_state[key] = pages
-    page = 1
+    page = min(chosen(key) or 1, pages)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         plus = "+" if is_bounded else ""
         st.caption(f"{total:,}{plus} {word}{'' if total == 1 else 's'}", width="content")
@@ -369,13 +409,15 @@ def list_frame(
             )
         if pages > 1:
             st.space("stretch")
-            page = st.pagination(pages, key=key, bind="query-params")
+            widget = f"{key}_pages"
+            st.session_state[widget] = page
+            st.pagination(pages, key=widget, on_change=_turn, args=(key, widget))
     return body, (page - 1) * size
 
 
-def first_page(key: str) -> None:
-    """Go back to the first page of a list, because its filters changed."""
-    st.session_state[key] = 1
+def _turn(key: str, widget: str) -> None:
+    page = st.session_state[widget]
+    write_address(**{key: page if page > 1 else None})
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -437,19 +479,18 @@ def run_table(runs: Sequence[Mapping[str, Any]], *, key: str, is_short: bool = F
     """Show runs; return the index of the one to open."""
     columns: dict[str, Any] = {
         "open": "Run",
-        "dataset": text_column("Feed", width=90),
+        "dataset": text_column("Feed", width=84),
         "state": state_column("Status", *RunStatus),
-        "requested_at": time_column("Asked for"),
-        "seconds": st.column_config.NumberColumn("Took", format="%.1f s", width=80),
+        "reason": text_column("Reason", width=240),
+        "requested_at": time_column("Requested"),
+        "seconds": st.column_config.NumberColumn("Took", format="%.1f s", width=70),
         "read_records": count_column("Read"),
-        "valid_records": count_column("Valid"),
         "invalid_records": count_column("Invalid"),
         "ledger": balance_column("Ledger"),
-        "who": text_column("Asked by", width=150),
-        "reason": text_column("Reason", width="large"),
+        "who": text_column("By", width=130),
     }
     if is_short:
-        for name in ("valid_records", "ledger", "who"):
+        for name in ("seconds", "ledger", "who"):
             del columns[name]
     rows = [
         {
@@ -485,19 +526,19 @@ def batch_table(
     """Show batches with their reasons; return the index of the one whose run is to be opened."""
     columns: dict[str, Any] = {
         "open": "Run",
-        "batch_id": st.column_config.NumberColumn("Batch", format="%d", width=70),
-        "file_name": text_column("File", width="medium"),
+        "batch_id": st.column_config.NumberColumn("Batch", format="%d", width=60),
+        "file_name": text_column("File", width=190),
         "state": state_column(
             "Status", "accepted", "extracted", "loaded", "promoted", "rejected", "skipped"
         ),
-        "size": text_column("Size", width=90),
+        "reason": text_column("Reason", width=150),
         "records": count_column("Records"),
         "valid_records": count_column("Valid"),
         "invalid_records": count_column("Invalid"),
         "superseded_records": count_column("Superseded"),
         "accepted_at": time_column("Accepted"),
-        "accepted_by": text_column("By", width=100),
-        "reason": text_column("Reason", width="large"),
+        "size": text_column("Size", width=80),
+        "accepted_by": text_column("By", width=80),
     }
     if not opens:
         del columns["open"]
@@ -520,14 +561,41 @@ def log_table(lines: Sequence[Mapping[str, Any]], *, key: str) -> None:
     list_table(
         [{**line, "state": state_cell(line["level"])} for line in lines],
         {
-            "at": st.column_config.DatetimeColumn("Time", format="HH:mm:ss.SSS", width=110),
+            "at": st.column_config.DatetimeColumn("Time", format="HH:mm:ss.SSS", width=105),
             "state": state_column("Level", "debug", "info", "warning", "error"),
-            "step": text_column("Step", width=80),
-            "batch_id": st.column_config.NumberColumn("Batch", format="%d", width=70),
-            "message": text_column("Message", width="large"),
+            "step": text_column("Step", width=70),
+            "batch_id": st.column_config.NumberColumn("Batch", format="%d", width=60),
+            "message": text_column("Message", width=620),
         },
-        alt="Log of the run", key=key,
+        alt="Log of the run", key=key, height="content" if len(lines) < 12 else 420,
     )
+
+
+def ledger_table(legs: Sequence[Mapping[str, Any]]) -> None:
+    """Show both sides of every leg of a ledger."""
+    list_table(
+        [
+            {
+                "holds": balance_cell(leg["balanced"]), "leg": leg["leg"],
+                "left": _grouped(leg["left"]), "right": _grouped(leg["right"]),
+            }
+            for leg in legs
+        ],
+        {
+            "holds": balance_column(""),
+            "leg": text_column("Both sides must be equal", width=420),
+            "left": st.column_config.TextColumn("Left side", width=130, alignment="right"),
+            "right": st.column_config.TextColumn("Right side", width=130, alignment="right"),
+        },
+        alt="The legs of the ledger", key="ledger",
+    )
+
+
+def _grouped(number: str) -> str:
+    try:
+        return f"{Decimal(number):,}"
+    except InvalidOperation:
+        return number
 
 
 def fraction(step: Mapping[str, Any]) -> float:

@@ -92,8 +92,7 @@ METRICS = (
         description="Number of sales worth more than 1,000 USD.",
         unit="transactions",
         format="whole",
-        dax="CALCULATE(COUNT('transactions'[transaction_id]), "
-        "'transactions'[total_value] > 1000)",
+        dax="CALCULATE(COUNT('transactions'[transaction_id]), 'transactions'[total_value] > 1000)",
     ),
     Metric(
         name="high_value_sales",
@@ -170,6 +169,15 @@ _TILES = {
     "high_value_sales_by_region": ("region", "high_value_sales", "high_value_transactions"),
 }
 
+# tile -> the metric that its parts make up
+WHOLES = {
+    "sales_by_region": "total_sales",
+    "monthly_sales": "total_sales",
+    "loyalty_points_by_region": "loyalty_points",
+    "top_products": "total_sales",
+    "high_value_sales_by_region": "high_value_sales",
+}
+
 
 def report(connection: Connection, filters: Filters) -> Report:
     """Read every KPI and tile in one round: the calendar, then one query over the star schema."""
@@ -208,15 +216,7 @@ def report(connection: Connection, filters: Filters) -> Report:
         name: sum((row[_TILES[name][1]] for row in rows), Decimal()) for name, rows in tiles.items()
     }
     parts["top_products"] += others["amount"]
-    wholes = {
-        "loyalty_points_by_region": "loyalty_points",
-        "high_value_sales_by_region": "high_value_sales",
-    }
-    ties = {}
-    for name in _TILES:
-        whole = kpis[wholes.get(name, "total_sales")]
-        assert whole is not None
-        ties[name] = Tie(parts=parts[name], whole=whole)
+    ties = {name: Tie(parts=parts[name], whole=kpis[whole] or 0) for name, whole in WHOLES.items()}
     return Report(
         kpis=kpis,
         results=tiles,

@@ -56,7 +56,5 @@ def pages() -> dict[str, list[StreamlitPage]]:
     """Return every page by group, in order."""
     groups: dict[str, list[StreamlitPage]] = {}
     for screen in SCREENS:
-        if not (_PAGES / f"{screen.name}.py").exists():  # TEMPORARY
-            continue
         groups.setdefault(screen.group, []).append(page(screen.name))
     return groups

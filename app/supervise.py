@@ -24,7 +24,7 @@ from sqlalchemy import Engine
 
 from etl import generate, runs
 from etl.db import queries
-from etl.db.connect import database
+from etl.db.connect import Database, database
 from etl.errors import RevenueError, SettingsError
 from etl.settings import PREFIX, Settings
 
@@ -124,7 +124,8 @@ def up(settings: Settings, *, demo: bool, browser: bool, say: Callable[[str], No
             _wait_until_ready(settings, opened.engine, children[0], demo_runs, stop)
             if not stop.is_set():
                 _announce(settings, browser=browser, say=say)
-            while not stop.wait(0.5):
+            while not stop.wait(1.0):
+                _revive_server(opened, say)
                 _restart_dead(children, say)
         finally:
             say("stopping")
@@ -208,6 +209,17 @@ def _announce(settings: Settings, *, browser: bool, say: Callable[[str], None]) 
         webbrowser.open(address(settings))
 
 
+def _revive_server(opened: Database, say: Callable[[str], None]) -> None:
+    """Start a killed embedded server again; it recovers, and the children connect anew."""
+    if opened.embedded is None or opened.embedded.is_running():
+        return
+    say("the database server ended; starting it again")
+    if opened.embedded.start(say) != opened.url:
+        raise RevenueError(
+            "the database came back on another port; start again, nothing is lost", code="port"
+        )
+
+
 def _restart_dead(children: list[Child], say: Callable[[str], None]) -> None:
     for child in children:
         if not child.has_died:
@@ -219,5 +231,3 @@ def _restart_dead(children: list[Child], say: Callable[[str], None]) -> None:
             raise RevenueError(f"{child.name} died {len(child.deaths)} times in a minute; giving up")
         say(f"{child.name} ended with status {child.process.returncode}; starting it again")
         child.start()
-
-

@@ -124,14 +124,16 @@ def _joined(parts: list[tuple[NDArray[np.bool_] | None, int]]) -> NDArray[np.boo
 def _receive_block(records: Sequence[bytes], dataset: Dataset, shape: _Shape) -> Received:
     joined = b"[" + b",".join(records) + b"]"
     not_object = None
+    absent: frozenset[str] = frozenset()
     try:
         rows = shape.many.decode(joined)
+        absent = _absent(joined, shape)
     except (msgspec.DecodeError, RecursionError):
         # one odd record (not an object, a lone surrogate, a parent that is no object): each alone
         rows = [_decode_one(record, shape) for record in records]
         flags = np.fromiter((row is _NOT_AN_OBJECT for row in rows), bool, len(rows))
         not_object = flags if flags.any() else None
-    values = _columns(rows, shape, _absent(joined, shape))
+    values = _columns(rows, shape, absent)
     text: dict[str, pa.StringArray] = {}
     not_scalar: dict[str, NDArray[np.bool_] | None] = {}
     for column in dataset.columns:

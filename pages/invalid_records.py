@@ -9,7 +9,7 @@ import streamlit as st
 from app import components, reads
 from etl import datasets, triage
 
-PAGE_ROWS = 50
+PAGE_ROWS = 25
 COUNT_LIMIT = 10_000
 STATES = ("open", "assigned", "fixed", "dismissed")
 
@@ -33,7 +33,7 @@ def show_list() -> None:
         show_nothing(filters)
         return
     body, offset = components.list_frame(
-        min(total, COUNT_LIMIT), size=PAGE_ROWS, key="records_page", word="record",
+        min(total, COUNT_LIMIT), size=PAGE_ROWS, key="page", word="record",
         is_bounded=total > COUNT_LIMIT,
         downloads=[
             components.Download(
@@ -59,30 +59,28 @@ def show_list() -> None:
                 "state": components.state_column("Status", *STATES),
                 "dataset": components.text_column("Feed", width=100),
                 "record_key": components.text_column("Key", width=130),
-                "dq_errors": components.text_column("Reasons", width="large"),
-                "file_name": components.text_column("File", width="medium"),
+                "dq_errors": components.text_column("Reasons", width=260),
+                "file_name": components.text_column("File", width=150),
                 "position": components.count_column("Position"),
                 "created_at": components.time_column("Found"),
             },
             alt="Invalid records, newest first", key=f"records_{offset}", opens="open",
         )
     if row is not None:
-        components.go("invalid_records", record=records[row]["quarantine_id"])
+        components.step_into(record=records[row]["quarantine_id"])
 
 
 def show_filters() -> dict[str, Any]:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         dataset = components.filter_pills(
-            "Feed", list(datasets.declared()), key="record_feed", page_key="records_page"
+            "Feed", list(datasets.declared()), key="feed", page_key="page"
         )
         status = components.filter_pills(
-            "Status", STATES, key="record_status", page_key="records_page",
-            format_func=components.state_option,
+            "Status", STATES, key="status", page_key="page",
+            words=components.state_option,
         )
-        search = st.text_input(
-            "Key", key="record_key", bind="query-params", placeholder="Part of a key",
-            icon=":material/search:", on_change=components.first_page, args=("records_page",),
-            max_chars=100, width=220,
+        search = components.filter_text(
+            "Key", key="key", page_key="page", placeholder="Part of a key"
         )
     rules = {
         str(rule["rule_id"]): rule for rule in reads.rows("queries/triage.by_rule", dataset=dataset)
@@ -90,17 +88,17 @@ def show_filters() -> dict[str, Any]:
     rule = None
     if rules:
         rule = components.filter_pills(
-            "Open records by rule", list(rules), key="rule", page_key="records_page",
-            format_func=lambda key: f"{components.escape(rules[key]['message'])} "
+            "Open records by rule", list(rules), key="rule", page_key="page",
+            words=lambda key: f"{components.escape(rules[key]['message'])} "
             f"**{rules[key]['records']:,}**",
         )
     run_id = components.chosen("from_run")
     if run_id is not None and st.button(
         f"Only run {run_id}", icon=":material/close:", key="any_run", help="Show every run again"
     ):
-        components.go("invalid_records")
+        components.step_into(from_run=None, page=None)
     return {
-        "dataset": dataset, "status": status, "search": search or None,
+        "dataset": dataset, "status": status, "search": search,
         "rule_id": int(rule) if rule else None, "run_id": run_id,
     }
 
@@ -121,7 +119,7 @@ def show_nothing(filters: dict[str, Any]) -> None:
 
 def show_record(quarantine_id: int) -> None:
     if st.button("All invalid records", icon=":material/arrow_back:", type="tertiary", key="back"):
-        components.go("invalid_records")
+        components.step_into(record=None)
     record = reads.invalid_record(quarantine_id)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.title(f"Invalid record {quarantine_id}", width="content")
@@ -135,7 +133,7 @@ def show_record(quarantine_id: int) -> None:
         f"found {components.ago(record['created_at'])}",
     ]
     st.caption(components.escape(" · ".join(facts)), help=components.absolute(record["created_at"]))
-    left, right = st.columns([2, 3], gap="medium")
+    left, right = st.columns([2, 3], gap="large")
     with left:
         show_violations(record)
     with right:
@@ -149,7 +147,7 @@ def show_neighbours(record: dict[str, Any]) -> None:
     for name, icon in (("newer", "arrow_upward"), ("older", "arrow_downward")):
         if st.button(name.title(), icon=f":material/{icon}:", key=name, disabled=not beside[name],
                      help=f"The next {name} {record['status']} record"):
-            components.go("invalid_records", record=beside[name])
+            components.step_into(record=beside[name])
 
 
 def show_violations(record: dict[str, Any]) -> None:

@@ -60,7 +60,7 @@ def show_next_steps(status: dict[str, Any]) -> None:
 
 def show_health(status: dict[str, Any]) -> None:
     balanced = advice.balance(status["layers"])
-    with st.grid(4, min_column_width=210, gap="medium"):
+    with st.grid(4, min_column_width=150, gap="medium"):
         with st.container(border=True, height="stretch", gap="xsmall"):
             st.caption("Services")
             with st.container(horizontal=True, gap="xsmall"):
@@ -157,10 +157,10 @@ def show_rules() -> None:
         [{**rule, "open": rule["message"]} for rule in rules],
         {
             "open": "Rule",
-            "dataset": components.text_column("Feed", width=90),
+            "dataset": components.text_column("Feed", width=80),
             "records": st.column_config.ProgressColumn(
                 "Records", format="localized", min_value=0, max_value=rules[0]["records"],
-                color="primary",
+                color="primary", width=130,
             ),
         },
         alt="Open invalid records by rule", key="top_rules", opens="open",

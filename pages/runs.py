@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import actions, components, context, reads
 from etl import datasets
-from etl.model import RunStatus
+from etl.model import RunStatus, Step
 
 PAGE_ROWS = 25
 LOG_LINES = 500
@@ -31,11 +31,11 @@ def show_list() -> None:
     show_start()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         dataset = components.filter_pills(
-            "Feed", list(datasets.declared()), key="feed", page_key="runs_page"
+            "Feed", list(datasets.declared()), key="feed", page_key="page"
         )
         status = components.filter_pills(
-            "Status", [state.value for state in RunStatus], key="run_status",
-            page_key="runs_page", format_func=components.state_option,
+            "Status", [state.value for state in RunStatus], key="status",
+            page_key="page", words=components.state_option,
         )
     filters = {"dataset": dataset, "status": status}
     waiting = reads.status()
@@ -81,13 +81,13 @@ def show_runs(filters: dict[str, Any], was_moving: bool) -> None:
         ),
     )
     body, offset = components.list_frame(
-        total, size=PAGE_ROWS, key="runs_page", word="run", downloads=[everything]
+        total, size=PAGE_ROWS, key="page", word="run", downloads=[everything]
     )
     runs = reads.rows("queries/runs.history", **filters, limit=PAGE_ROWS, offset=offset)
     with body:
         row = components.run_table(runs, key=f"runs_{offset}")
     if row is not None:
-        components.go("runs", run=runs[row]["run_id"])
+        components.step_into(run=runs[row]["run_id"])
 
 
 # One run --------------------------------------------------------------------------------
@@ -95,19 +95,14 @@ def show_runs(filters: dict[str, Any], was_moving: bool) -> None:
 
 def show_run(run_id: int) -> None:
     if st.button("All runs", icon=":material/arrow_back:", type="tertiary", key="back"):
-        components.go("runs")
+        components.step_into(run=None, level=None)
     run = reads.run(run_id)
     is_over = RunStatus(run["status"]).is_over
-    feed = datasets.declared().get(run["dataset"])
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.title(f"Run {run_id} · {components.escape(feed.title if feed else run['dataset'])}",
-                 width="content")
     components.live(every=None if is_over else "1s")(show_progress)(run_id, is_over)
-    if not is_over:
-        return
-    show_batches(run)
-    show_ledger(run)
-    show_log(run_id)
+    if is_over:
+        show_batches(run)
+        show_ledger(run)
+        show_log(run_id)
 
 
 def show_progress(run_id: int, was_over: bool) -> None:
@@ -115,7 +110,7 @@ def show_progress(run_id: int, was_over: bool) -> None:
     if RunStatus(run["status"]).is_over != was_over:
         st.rerun()
     show_head(run)
-    show_buttons(run)
+    show_numbers(run)
     show_steps(run)
     if not was_over:
         show_batches(run)
@@ -123,34 +118,57 @@ def show_progress(run_id: int, was_over: bool) -> None:
 
 
 def show_head(run: dict[str, Any]) -> None:
+    feed = datasets.declared().get(run["dataset"])
+    title = components.escape(feed.title if feed else run["dataset"])
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.title(f"Run {run['run_id']} · {title}", width="content")
         components.state_badge(run["status"])
-        facts = [
-            f"{run['trigger']}{' (full)' if run['is_full'] else ''} by {run['requested_by']}",
-            f"asked for {components.ago(run['requested_at'])}",
-        ]
-        if run["started_at"]:
-            facts.append(f"took {components.duration(run['seconds'])}" if run["ended_at"]
-                         else f"runs for {components.duration(run['seconds'])}")
-        if run["attempt"] > 1:
-            facts.append(f"attempt {run['attempt']}")
-        if run["source_file"]:
-            facts.append(f"only {run['source_file']}")
-        st.caption(
-            components.escape(" · ".join(facts)),
-            width="content",
-            help=" · ".join(
-                f"{label} {components.absolute(run[name])}"
-                for label, name in (
-                    ("asked for", "requested_at"), ("started", "started_at"), ("ended", "ended_at")
-                )
-                if run[name]
-            ),
-        )
+        st.space("stretch")
+        show_buttons(run)
+    facts = [
+        f"{run['trigger']}{' (full)' if run['is_full'] else ''} by {run['requested_by']}",
+        f"requested {components.ago(run['requested_at'])}",
+    ]
+    if run["started_at"]:
+        verb = "took" if run["ended_at"] else "runs for"
+        facts.append(f"{verb} {components.duration(run['seconds'])}")
+    facts.append(f"attempt {max(run['attempt'], 1)}")
+    if run["source_file"]:
+        facts.append(f"only {run['source_file']}")
+    moments = {"requested": "requested_at", "started": "started_at", "ended": "ended_at"}
+    st.caption(
+        components.escape(" · ".join(facts)),
+        help=" · ".join(
+            f"{label} {components.absolute(run[name])}"
+            for label, name in moments.items()
+            if run[name]
+        ),
+    )
     components.reason(run["status"], run["reason"])
     if run["cancel_requested_at"] and not run["ended_at"]:
         st.info("A cancel was asked for: the run stops at its next chunk.",
                 icon=":material/hourglass_top:")
+
+
+def show_buttons(run: dict[str, Any]) -> None:
+    run_id, desk = run["run_id"], context.desk()
+    can_cancel = run["status"] in {"queued", "running", "lost"} and not run["cancel_requested_at"]
+    can_resume = run["status"] in {"failed", "cancelled", "lost"}
+    if run["invalid_records"]:
+        components.link("invalid_records", "Its invalid records", icon=":material/rule:",
+                        from_run=run_id)
+    if can_resume and st.button("Resume", icon=":material/resume:", key="resume", type="primary",
+                                help="Goes on from the last checkpoint"):
+        with components.reporting("The run cannot be resumed"):
+            actions.resume_run(desk, run_id)
+            st.rerun()
+    if can_cancel and st.button("Cancel", icon=":material/cancel:", key="cancel"):
+        with components.reporting("The run cannot be cancelled"):
+            actions.cancel_run(desk, run_id)
+            st.rerun()
+
+
+def show_numbers(run: dict[str, Any]) -> None:
     with st.grid(7, min_column_width=112, gap="small"):
         for label, name in (
             ("Read", "read_records"), ("Valid", "valid_records"), ("Invalid", "invalid_records"),
@@ -160,39 +178,26 @@ def show_head(run: dict[str, Any]) -> None:
             st.metric(label, f"{run[name]:,}", border=True)
 
 
-def show_buttons(run: dict[str, Any]) -> None:
-    run_id, desk = run["run_id"], context.desk()
-    can_cancel = run["status"] in {"queued", "running", "lost"} and not run["cancel_requested_at"]
-    can_resume = run["status"] in {"failed", "cancelled", "lost"}
-    with st.container(horizontal=True, gap="small"):
-        if can_resume and st.button("Resume", icon=":material/resume:", key="resume",
-                                    type="primary", help="Goes on from the last checkpoint"):
-            with components.reporting("The run cannot be resumed"):
-                actions.resume_run(desk, run_id)
-                components.go("runs", run=run_id)
-        if can_cancel and st.button("Cancel", icon=":material/cancel:", key="cancel"):
-            with components.reporting("The run cannot be cancelled"):
-                actions.cancel_run(desk, run_id)
-                components.go("runs", run=run_id)
-        if run["invalid_records"]:
-            components.link(
-                "invalid_records", f"{run['invalid_records']:,} invalid records",
-                icon=":material/rule:", from_run=run_id,
-            )
-
-
 def show_steps(run: dict[str, Any]) -> None:
     st.subheader("Steps")
-    if not run["steps"]:
-        st.caption("Waits for a worker." if run["status"] == "queued" else "No step was reached.")
-        return
-    for step in run["steps"]:
-        name, state, icon, text = st.columns([1, 1, 4, 1.4], vertical_alignment="center")
-        name.markdown(f"**{step['step']}**")
-        with state:
+    steps = {step["step"]: step for step in run["steps"]}
+    with st.grid(4, min_column_width=200, gap="small"):
+        for name in Step:
+            with st.container(border=True, gap="xsmall", height="stretch"):
+                show_step(name, steps.get(name))
+
+
+def show_step(name: Step, step: dict[str, Any] | None) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"**{name.title()}**", width="content")
+        if step is not None:
             components.state_badge(step["status"])
-        icon.progress(components.fraction(step))
-        text.caption(components.step_words(step))
+    if step is None:
+        st.caption("not reached")
+        return
+    if step["status"] == "running":
+        st.progress(components.fraction(step))
+    st.caption(components.step_words(step))
 
 
 def show_batches(run: dict[str, Any]) -> None:
@@ -208,29 +213,17 @@ def show_ledger(run: dict[str, Any]) -> None:
     if not run["ledger"]:
         st.caption("The ledger is written when a run reaches its end.")
         return
-    components.list_table(
-        [
-            {**leg, "holds": components.balance_cell(leg["balanced"])}
-            for leg in run["ledger"]
-        ],
-        {
-            "holds": components.balance_column(""),
-            "leg": components.text_column("Must be equal"),
-            "left": components.text_column("Left side", width=140),
-            "right": components.text_column("Right side", width=140),
-        },
-        alt="The legs of the ledger", key="ledger",
-    )
+    components.ledger_table(run["ledger"])
 
 
 def show_log(run_id: int, *, limit: int = LOG_LINES, is_live: bool = False) -> None:
     st.subheader("Log")
     levels = list(LEVELS)
     if not is_live:
-        levels = st.pills(
-            "Level", LEVELS, selection_mode="multi", key="level", bind="query-params",
-            format_func=components.state_option, label_visibility="collapsed",
-        ) or levels
+        level = components.filter_pills(
+            "Level", LEVELS, key="level", page_key="log_page", words=components.state_option
+        )
+        levels = [level] if level else levels
     lines = reads.rows("queries/logs.lines", run_id=run_id, levels=levels, limit=limit)
     if not lines:
         st.caption("No lines at these levels.")

@@ -20,12 +20,16 @@ PAGE_ROWS = 20
 def main() -> None:
     st.title("Upload & generate")
     left, right = st.columns([3, 2], gap="medium")
-    with left, st.container(border=True):
-        show_upload()
+    with left:
+        with st.container(border=True):
+            show_upload()
+        results = st.container()
+        with st.container(border=True):
+            show_landing()
     with right, st.container(border=True):
         show_generate()
-    show_results()
-    show_landing()
+    with results:
+        show_results()
     show_batches()
 
 
@@ -45,6 +49,7 @@ def show_upload() -> None:
     if not files:
         st.caption("A file is shown to you before it is accepted: feed, records, first verdicts.")
         return
+    st.session_state.pop("results", None)  # of the files before these
     previews = {file.file_id: preview(file) for file in files}
     for shown in previews.values():
         show_preview(shown)
@@ -78,12 +83,8 @@ def show_preview(shown: Preview) -> None:
                 f"{shown.records:,} records · {components.file_size(shown.bytes)}", width="content"
             )
         if shown.problem is not None:
-            where = f" (line {shown.problem.line:,}, column {shown.problem.column or 1:,})"
-            st.error(
-                components.escape(shown.problem.message)
-                + (where if shown.problem.line else ""),
-                title="This file would be rejected", icon=":material/error:",
-            )
+            st.error(components.escape(shown.problem.message),
+                     title="This file would be rejected", icon=":material/error:")
         elif shown.is_repetition:
             st.warning(f"Same content as batch {shown.same_as}: accepting it changes nothing.",
                        icon=":material/content_copy:")
@@ -129,30 +130,31 @@ def clear() -> None:
 
 
 def show_results() -> None:
-    for result in st.session_state.pop("results", []):
+    results = st.session_state.get("results", [])
+    for result in results:
         if isinstance(result, Submission):
             show_submission(result)
         else:
             name, message = result
             st.error(components.escape(message), icon=":material/error:",
                      title=components.escape(name))
+    for run_id in {done.run_id: None for done in results if isinstance(done, Submission)}:
+        if run_id is not None:
+            components.link("runs", f"Follow run {run_id}", icon=":material/arrow_forward:",
+                            run=run_id)
 
 
 def show_submission(done: Submission) -> None:
     name = components.escape(done.file_name)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if done.status == "skipped":
-            st.info(f"**{name}** has the same content as batch {done.duplicate_of}: "
-                    "nothing to load.", icon=":material/content_copy:")
-        elif done.status == "waiting":
-            st.info(f"**{name}** waits in the landing zone: another run of {done.dataset} is at "
-                    f"work, run {done.run_id} takes it next.", icon=":material/hourglass_top:")
-        else:
-            st.success(f"**{name}** is batch {done.batch_id} of {done.dataset}; "
-                       f"run {done.run_id} loads it.", icon=":material/check_circle:")
-        if done.run_id:
-            components.link("runs", f"Run {done.run_id}", icon=":material/arrow_forward:",
-                            run=done.run_id)
+    if done.status == "skipped":
+        st.info(f"**{name}** has the same content as batch {done.duplicate_of}: nothing to load.",
+                icon=":material/content_copy:")
+    elif done.status == "waiting":
+        st.info(f"**{name}** waits in the landing zone: another run of {done.dataset} is at work, "
+                f"run {done.run_id} takes it next.", icon=":material/hourglass_top:")
+    else:
+        st.success(f"**{name}** is batch {done.batch_id} of {done.dataset}; "
+                   f"run {done.run_id} loads it.", icon=":material/check_circle:")
 
 
 # Generate -------------------------------------------------------------------------------
@@ -187,9 +189,7 @@ def generate(*, at_once: bool, **wish: Any) -> None:
             f"{made.path.name}: {made.records:,} records, {components.file_size(made.bytes)}"
         ), icon=":material/check_circle:")
         if at_once:
-            st.session_state["results"] = [
-                actions.submit_landing_file(context.desk(), made.path.name)
-            ]
+            load(made.path.name)
 
 
 # What waits, and what came --------------------------------------------------------------
@@ -197,14 +197,12 @@ def generate(*, at_once: bool, **wish: Any) -> None:
 
 def show_landing() -> None:
     st.subheader("Landing zone")
-    folder = components.escape(context.settings().landing)
     files, total = reads.waiting_files()
+    folder = components.escape(context.settings().landing)
     if not files:
-        components.empty_state(
-            "No file waits", f"Files put into {folder} appear here; uploads go through it."
-        )
+        st.caption(f"No file waits. Files put into {folder} appear here.")
         return
-    st.caption(f"{folder} · {total:,} file{'s' if total > 1 else ''} that belong to no batch yet")
+    st.caption(f"{total:,} file{'s' if total > 1 else ''} in {folder} that belong to no batch yet")
     row = components.list_table(
         [
             {
@@ -216,20 +214,23 @@ def show_landing() -> None:
             for file in files
         ],
         {
-            "load": "", "name": components.text_column("File", width="medium"),
-            "dataset": components.text_column("Feed", width=100),
-            "size": components.text_column("Size", width=90),
+            "load": "", "name": components.text_column("File", width=190),
+            "dataset": components.text_column("Feed", width=85),
+            "size": components.text_column("Size", width=80),
             "modified": components.time_column("Changed"),
-            "problem": components.text_column("Problem", width="large"),
+            "problem": components.text_column("Problem", width=300),
         },
         alt="Files that wait in the landing zone", key="landing", opens="load",
+        height="content" if len(files) < 8 else 300,
     )
     if row is not None:
         with components.reporting("The file cannot be loaded"):
-            st.session_state["results"] = [
-                actions.submit_landing_file(context.desk(), files[row].name)
-            ]
-            st.rerun()
+            load(files[row].name)
+
+
+def load(name: str) -> None:
+    st.session_state["results"] = [actions.submit_landing_file(context.desk(), name)]
+    st.rerun()
 
 
 def show_batches() -> None:
@@ -237,11 +238,11 @@ def show_batches() -> None:
     with st.container(horizontal=True, gap="medium"):
         filters = {
             "dataset": components.filter_pills(
-                "Feed", list(datasets.declared()), key="batch_feed", page_key="batch_page"
+                "Feed", list(datasets.declared()), key="feed", page_key="page"
             ),
             "status": components.filter_pills(
-                "Status", BATCH_STATES, key="batch_status", page_key="batch_page",
-                format_func=components.state_option,
+                "Status", BATCH_STATES, key="status", page_key="page",
+                words=components.state_option,
             ),
         }
     total = reads.value("queries/batches.count", **filters)
@@ -259,7 +260,7 @@ def show_batches() -> None:
         ),
     )
     body, offset = components.list_frame(
-        total, size=PAGE_ROWS, key="batch_page", word="file", downloads=[everything]
+        total, size=PAGE_ROWS, key="page", word="file", downloads=[everything]
     )
     batches = reads.rows("queries/batches.history", **filters, limit=PAGE_ROWS, offset=offset)
     with body:

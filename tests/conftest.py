@@ -31,7 +31,7 @@ FAST = {
 }
 
 # the order is that of foreign keys; rules, feeds and migrations stay
-_EMPTY = """
+EMPTY = """
 do $$
 declare
     name text;
@@ -98,7 +98,7 @@ def clean(engine: Engine) -> Iterator[Engine]:
     """The migrated database; emptied after the test."""
     yield engine
     with engine.begin() as connection:
-        connection.execute(text(_EMPTY))
+        connection.execute(text(EMPTY))
 
 
 @pytest.fixture

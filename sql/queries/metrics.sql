@@ -99,8 +99,10 @@ cell as (
         count(*) as transactions
     from gold.transactions as t
     where
-        transaction_date
-        >= coalesce(least(cast(:start as date), cast(:ytd_start as date)), '-infinity')
+        transaction_date >= least(
+            coalesce(cast(:start as date), '-infinity'),
+            coalesce(cast(:ytd_start as date), 'infinity')
+        )
         and transaction_date <= coalesce(cast(:end as date), 'infinity')
         and (
             cardinality(cast(:regions as text[])) = 0

@@ -186,6 +186,10 @@ RECORDS: list[tuple[Any, str]] = [
     ({"customer_id": ["C1"]}, "Missing customer_id"),
     ({"customer_id": "C" + "1" * 100}, "customer_id length > 100"),
     ({"product": {"price": 1}}, "Missing product_id"),
+    (
+        {"product": "P1", "note": None},
+        "Invalid price; Invalid product_id; Invalid product_name; Invalid category",
+    ),
     ({"product": None}, "Missing price; Missing product_id"),
     ({"product": {"id": "P" * 101, "price": 1}}, "product_id length > 100"),
     ({"product": {"id": "P", "price": 1, "name": "n" * 256}}, "product_name length > 255"),
@@ -196,6 +200,15 @@ RECORDS: list[tuple[Any, str]] = [
     ({"region": "\0"}, "Unstorable text in region"),
     ({"customer_id": None, "quantity": -1, "discount": 2}, f"Missing customer_id; {Q}; {D}"),
 ]
+
+
+def test_a_product_that_is_no_object_marks_its_columns(pipeline: Pipeline) -> None:
+    """Also in a file in which no record names them."""
+    pipeline.land("odd.json", [sale(1, product="P1")])
+    pipeline.run("sales")
+    assert pipeline.value("select dq_errors from dq.quarantine") == (
+        "Invalid price; Invalid product_id; Invalid product_name; Invalid category"
+    )
 
 
 def test_bad_records_are_quarantined_and_the_rest_goes_on(pipeline: Pipeline) -> None:

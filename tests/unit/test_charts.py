@@ -1,0 +1,177 @@
+"""What the figures hold: amounts, labels, and text from data that stays text."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from decimal import Decimal
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+
+from app import charts
+
+HOSTILE = "<b>Bold</b> & <a href='javascript:alert(1)'>x</a>"
+
+
+def regions(*pairs: tuple[str, str]) -> list[dict[str, Any]]:
+    return [
+        {"region": name, "total_sales": Decimal(amount), "transactions": 3}
+        for name, amount in pairs
+    ]
+
+
+def high(*pairs: tuple[str, str]) -> list[dict[str, Any]]:
+    return [
+        {"region": name, "high_value_sales": Decimal(amount), "high_value_transactions": 1}
+        for name, amount in pairs
+    ]
+
+
+def months(*pairs: tuple[str, str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "month": dt.date.fromisoformat(f"{month}-01"),
+            "total_sales": Decimal(amount),
+            "transactions": 1,
+        }
+        for month, amount in pairs
+    ]
+
+
+def points(*pairs: tuple[str, int]) -> list[dict[str, Any]]:
+    return [{"region": name, "loyalty_points": count, "customers": 2} for name, count in pairs]
+
+
+def trace(figure: go.Figure) -> Any:
+    assert len(figure.data) == 1
+    return figure.data[0]
+
+
+def test_bars_are_in_order_with_labels_in_thousands_and_exact_hovers() -> None:
+    figure = charts.sales_by_region(regions(("North", "345678.90"), ("Unknown", "8949.99")))
+    bar = trace(figure)
+    assert bar.orientation == "h"
+    assert bar.y == ("North", "Unknown")
+    assert bar.x == (345678.90, 8949.99)
+    assert bar.text == ("$346K", "$8.9K")
+    assert bar.hovertext[0] == "<b>North</b><br>$345,678.90<br>3 sales"
+    assert figure.layout.yaxis.autorange == "reversed"  # the first, largest, on top
+    assert figure.layout.height == charts.HEIGHT
+
+
+def test_columns_stand_upright() -> None:
+    bar = trace(charts.high_value_sales(high(("South", "2500"), ("West", "1000.01"))))
+    assert bar.orientation == "v"
+    assert bar.x == ("South", "West")
+    assert bar.y == (2500.0, 1000.01)
+    assert bar.text == ("$2.5K", "$1K")
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [("0", "$0"), ("60", "$0.1K"), ("9999999.99", "$10,000K"), ("10000000", "$10M")],
+)
+def test_the_unit_follows_the_largest_amount(amount: str, text: str) -> None:
+    rows = regions(("North", amount))
+    assert charts.label(Decimal(amount), *charts.unit(rows, "total_sales")) == text
+
+
+def test_the_line_has_a_marker_a_month_and_no_gap() -> None:
+    figure = charts.monthly_sales(months(("2023-01", "73000"), ("2023-03", "35000.50")))
+    line = trace(figure)
+    assert line.mode == "lines+markers+text"
+    assert line.x == (dt.date(2023, 1, 1), dt.date(2023, 2, 1), dt.date(2023, 3, 1))
+    assert line.y == (73000.0, 0.0, 35000.5)
+    assert line.text == ("$73K", "$0", "$35K")
+    assert line.hovertext[2] == "<b>Mar 2023</b><br>$35,000.50<br>1 sales"
+    assert figure.layout.yaxis.range[0] == 0
+
+
+def test_many_months_are_labelled_where_they_stand_out() -> None:
+    rows = months(*((f"{2020 + i // 12}-{i % 12 + 1:02}", str(1000 * (i + 1))) for i in range(36)))
+    line = trace(charts.monthly_sales(rows))
+    assert [place for place, text in enumerate(line.text) if text] == [0, 35]
+
+
+def test_labels_of_the_line_keep_out_of_its_way() -> None:
+    line = trace(
+        charts.monthly_sales(
+            months(("2023-01", "10"), ("2023-02", "20"), ("2023-03", "30"), ("2023-04", "25"),
+                   ("2023-05", "12"), ("2023-06", "22"))
+        )
+    )  # fmt: skip
+    assert line.textposition == (
+        "bottom center", "top left", "top center", "top right", "bottom center", "top center",
+    )  # fmt: skip
+
+
+def test_the_ring_shares_out_points() -> None:
+    figure = charts.loyalty_points(points(("North", 900), ("Unknown", 100)))
+    ring = trace(figure)
+    assert ring.labels == ("North", "Unknown")
+    assert ring.values == (900, 100)
+    assert (ring.textinfo, ring.textposition) == ("percent", "outside")
+    assert ring.hovertext[0] == "<b>North</b><br>900 points<br>2 customers"
+    assert figure.layout.annotations[0].text == "<b>1,000</b><br>points"
+    assert figure.layout.legend.orientation == "h"
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        charts.sales_by_region(regions((HOSTILE, "5"))),
+        charts.high_value_sales(high((HOSTILE, "5"))),
+        charts.loyalty_points(points((HOSTILE, 5))),
+    ],
+)
+def test_text_from_data_is_escaped(figure: go.Figure) -> None:
+    text = json.dumps(figure.to_plotly_json(), default=list)
+    assert "<a " not in text
+    assert "<b>Bold" not in text
+    assert "&lt;b&gt;Bold&lt;/b&gt;" in text
+
+
+def test_long_names_are_cut_and_stay_apart() -> None:
+    figure = charts.sales_by_region(regions(("A" * 99 + "B", "5"), ("A" * 99 + "C", "4")))
+    assert trace(figure).y == ("A" * 99 + "B", "A" * 99 + "C")
+    shown = figure.layout.yaxis.ticktext
+    assert len(set(shown)) == 2
+    assert all(len(text) <= 22 and text.endswith("…") for text in shown)
+    ring = trace(charts.loyalty_points(points(("A" * 99 + "B", 5), ("A" * 99 + "C", 4))))
+    assert len(set(ring.labels)) == 2
+
+
+def test_names_that_look_like_numbers_stay_names() -> None:
+    figure = charts.sales_by_region(regions(("2023", "5"), ("1e3", "4")))
+    assert figure.layout.yaxis.type == "category"
+    assert trace(figure).y == ("2023", "1e3")
+
+
+def test_what_is_beyond_the_chart_is_added_up() -> None:
+    rows = regions(*((f"R{place:02}", str(100 - place)) for place in range(15)))
+    bar = trace(charts.sales_by_region(rows))
+    assert len(bar.y) == charts.BARS
+    assert bar.y[-1] == "Others (6)"
+    assert sum(bar.x) == float(sum(row["total_sales"] for row in rows))
+
+
+def test_nothing_is_a_figure_too() -> None:
+    for draw in (
+        charts.sales_by_region,
+        charts.monthly_sales,
+        charts.loyalty_points,
+        charts.high_value_sales,
+    ):
+        assert draw([]).layout.height == charts.HEIGHT
+
+
+def test_colours_are_left_to_the_theme() -> None:
+    figures = (
+        charts.sales_by_region(regions(("North", "5"))),
+        charts.monthly_sales(months(("2023-01", "5"))),
+        charts.loyalty_points(points(("North", 5))),
+    )
+    for figure in figures:
+        assert "color" not in json.dumps(figure.to_plotly_json()["data"], default=str)
