@@ -109,10 +109,16 @@ def guard(settings: Settings) -> None:
     )
 
 
+def _configured() -> Path:
+    """Return the folder of `.streamlit/config.toml`: the checkout, or the installed package."""
+    here = Path(__file__).resolve().parent
+    return here.parent if (here.parent / ".streamlit" / "config.toml").exists() else here
+
+
 def serve(settings: Settings) -> None:
     """Serve until the process is told to stop."""
     guard(settings)
-    sys.argv = [str(Path(__file__))]  # App.run takes its configuration folder from here
+    sys.argv = [str(_configured() / "server.py")]  # App.run looks beside it for .streamlit/
     app.run(
         config={
             "server.port": settings.port,
