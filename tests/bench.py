@@ -1,0 +1,314 @@
+"""`make bench`: the speed and memory targets, each as a ratio to a baseline of the same run.
+
+`make bench ARGS="--records 100000 --repeat 1"` for a quick look; `--large` adds ten million records
+(an hour, 20 GB of disk).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Engine, text
+
+from app import metrics
+from etl import generate, readers, validate, worker
+from etl import settings as settings_module
+from etl.datasets import sales
+from etl.db import migrate
+from etl.db.connect import connect, raw_cursor
+from etl.db.copy_stream import copy_into, copy_text
+from etl.db.embedded import EmbeddedServer
+from tests.conftest import EMPTY
+
+CUSTOMERS = 20_000
+
+
+@dataclass
+class Bench:
+    """A warehouse of its own, and what was measured in it."""
+
+    folder: Path
+    url: str
+    engine: Engine
+    table: Table
+
+    def __post_init__(self) -> None:
+        self.settings = settings_module.load(home=self.folder)
+        self.settings.make_folders()
+
+    def row(self, what: str, measured: str, target: str, *, met: bool | None) -> None:
+        mark = {True: "yes", False: "NO", None: ""}[met]
+        self.table.add_row(what, measured, target, mark)
+
+    def empty(self) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(
+                text(
+                    "truncate raw.sales_raw, silver.sales, gold.transactions, gold.products, "
+                    "gold.customers, dq.quarantine, dq.violation, dq.superseded, dq.rule_count"
+                )
+            )
+            connection.execute(text(EMPTY))
+        for path in self.settings.processed.iterdir():
+            path.unlink()
+
+    def file(self, records: int, *, seed: int = 7) -> Path:
+        path = self.folder / f"sales_{records}_{seed}.json"
+        if not path.exists():
+            generate.write(
+                "sales", records=records, seed=seed, path=path, format="json", customers=CUSTOMERS
+            )
+        return path
+
+    def land(self, source: Path) -> None:
+        os.link(source, self.settings.landing / source.name)
+
+    def run(self) -> dict[str, Any]:
+        with worker.Presence(self.engine, self.settings, "command") as presence:
+            run_id, outcome = worker.run_in_foreground(
+                self.engine, self.settings, presence, "sales", actor="bench"
+            )
+        assert outcome.status in {"succeeded", "warned"}, outcome
+        with self.engine.connect() as connection:
+            row = connection.execute(
+                text("select * from etl.run where run_id = :run_id"), {"run_id": run_id}
+            ).mappings().one()
+        assert row["is_balanced"]
+        return dict(row)
+
+    def revenue(self, *arguments: str) -> tuple[float, int]:
+        """Run the command as a process; return seconds and peak memory in bytes."""
+        environment = {
+            **os.environ, "REVENUE_DATABASE_URL": self.url, "REVENUE_HOME": str(self.folder)
+        }
+        began = time.perf_counter()
+        process = psutil.Popen(
+            [sys.executable, "-m", "app.cli", *arguments],
+            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        peak = 0
+        while process.poll() is None:
+            try:
+                peak = max(peak, process.memory_info().rss)
+            except psutil.NoSuchProcess:
+                break
+            time.sleep(0.02)
+        seconds = time.perf_counter() - began
+        assert process.wait() == 0, arguments
+        return seconds, peak
+
+
+def timed(act: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def records_of(path: Path) -> Iterator[list[bytes]]:
+    with readers.open_regular(path) as file:
+        for chunk in readers.read_chunks(file):
+            yield chunk.records
+
+
+def copy_baseline(bench: Bench, chunks: Sequence[list[bytes]]) -> float:
+    """COPY of the same records as text into a bare table, from memory."""
+    with bench.engine.begin() as connection:
+        connection.exec_driver_sql("drop table if exists public.bare")
+        connection.exec_driver_sql("create table public.bare (record text)")
+
+    def copy() -> None:
+        with bench.engine.begin() as connection, copy_into(
+            connection, "public.bare", ["record"]
+        ) as stream:
+            for records in chunks:
+                stream.write(copy_text([pa.array(records, pa.binary()).cast(pa.string())]))
+
+    seconds = timed(copy)
+    with bench.engine.begin() as connection:
+        connection.exec_driver_sql("drop table public.bare")
+    return seconds
+
+
+def row_by_row_baseline(bench: Bench, chunks: Sequence[list[bytes]]) -> float:
+    """Do it as the original did: one record at a time, one statement a layer, to the same tables."""
+
+    def load() -> None:
+        with bench.engine.begin() as connection, raw_cursor(connection) as cursor:
+            position = 0
+            for records in chunks:
+                judged = validate.judge(records, sales.DATASET, sales.DATASET.rules)
+                columns = [judged.columns[name].to_pylist() for name in sales.DATASET.column_names]
+                errors = judged.dq_errors.to_pylist()
+                for index, row in enumerate(zip(*columns, strict=True)):
+                    position += 1
+                    cursor.execute(
+                        "insert into raw.sales_raw values (0, %s, %s, now())",
+                        (position, records[index].decode()),
+                    )
+                    if errors[index] is None:
+                        _insert_one(cursor, row, position)
+
+    return timed(load)
+
+
+def _insert_one(cursor: Any, row: tuple[Any, ...], position: int) -> None:
+    cursor.execute(
+        "insert into silver.sales values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, now(), now(), 0, %s) "
+        "on conflict (transaction_id) do update set quantity = excluded.quantity, "
+        "price = excluded.price, update_date = now()",
+        (*row, position),
+    )
+    key, customer, product, name, category, price, quantity, discount, date, region = row
+    cursor.execute(
+        "insert into gold.customers values (%s, 'Unknown', null, 'Unknown', null, 0, true, now(), now()) "
+        "on conflict do nothing", (customer,),
+    )
+    cursor.execute(
+        "insert into gold.products values (%s, coalesce(%s, %s), coalesce(%s, 'Unknown'), now(), now()) "
+        "on conflict (product_id) do update set product_name = excluded.product_name",
+        (product, name, product, category),
+    )
+    cursor.execute(
+        "insert into gold.transactions (transaction_id, customer_id, product_id, quantity, price, "
+        "discount, region, transaction_datetime, insert_date, update_date) "
+        "values (%s, %s, %s, %s, %s, %s, %s, %s, now(), now()) on conflict (transaction_id) "
+        "do update set quantity = excluded.quantity, price = excluded.price",
+        (key, customer, product, quantity, price, discount, region, date),
+    )
+
+
+def changed_file(bench: Bench, source: Path, records: int) -> Path:
+    """One in a hundred of `source`: half of it changed, half of it new."""
+    wanted = records // 100
+    kept: list[dict[str, Any]] = []
+    for chunk in records_of(source):
+        kept += [json.loads(record) for record in chunk[: wanted - len(kept)]]
+        if len(kept) == wanted:
+            break
+    for index, record in enumerate(kept):
+        if index % 2:
+            record["transaction_id"] = f"N{index:09d}"
+        else:
+            record["quantity"] = 9
+    path = bench.folder / "changed.json"
+    path.write_text(json.dumps(kept))
+    return path
+
+
+def main_jobs(bench: Bench, count: int, repeat: int) -> None:
+    source = bench.file(count)
+    made = timed(
+        lambda: generate.write(
+            "sales", records=count, seed=8, path=bench.folder / "made.json", format="json",
+            customers=CUSTOMERS,
+        )
+    )
+    chunks = list(records_of(source))
+    copies, loads = [], []
+    for _ in range(repeat):
+        copies.append(copy_baseline(bench, chunks))
+        bench.empty()
+        bench.land(source)
+        loads.append(timed(bench.run))
+    del chunks
+    copied, loaded = statistics.median(copies), statistics.median(loads)
+    ratio = loaded / copied
+    bench.row(
+        f"1  {count:,} new records into an empty warehouse",
+        f"{ratio:.1f}× COPY ({loaded:.1f} s / {copied:.1f} s)", "≤ 8×, then ≤ 5×", met=ratio <= 8,
+    )
+    changed = changed_file(bench, source, count)
+    bench.land(changed)
+    seconds = timed(bench.run)
+    share = seconds / loaded
+    bench.row("3  1 % new or changed on top", f"{share:.1%} of the full load ({seconds:.2f} s)",
+              "≤ 10 %, then ≤ 5 %", met=share <= 0.10)
+    start = statistics.median(bench.revenue("--version")[0] for _ in range(5))
+    idle = statistics.median(bench.revenue("run", "sales", "--json")[0] for _ in range(5))
+    bench.row("4  a run with nothing to do", f"{idle - start:.2f} s beyond process start ({start:.2f} s)",
+              "≤ 0.3 s, then ≤ 0.1 s", met=idle - start <= 0.3)
+    bench.row("7  generator against loader", f"{loaded / made:.1f}× ({count / made:,.0f} records/s)",
+              "≥ 2×", met=loaded / made >= 2)
+    with bench.engine.connect() as connection:
+        tiles = statistics.median(
+            timed(lambda: metrics.results(connection, metrics.Filters())) for _ in range(5)
+        )
+    bench.row(f"   all tiles, {count:,} records, no filter", f"{tiles * 1000:.0f} ms", "", met=None)
+
+
+def memory(bench: Bench, counts: Sequence[int]) -> None:
+    costs = {}
+    for count in counts:
+        bench.empty()
+        bench.land(bench.file(count))
+        seconds, peak = bench.revenue("run", "sales", "--json")
+        costs[count] = seconds / count
+        bench.row(f"5  peak memory, {count:,} records", f"{peak / 1e6:.0f} MB",
+                  "≤ 400 MB, then ≤ 250 MB", met=peak <= 400e6)
+    if 10_000_000 in costs:
+        ratio = costs[10_000_000] / costs[1_000_000]
+        bench.row("6  cost a record, 10,000,000 against 1,000,000", f"{ratio:.2f}×",
+                  "≤ 1.3×, then ≤ 1.1×", met=ratio <= 1.3)
+
+
+def against_row_by_row(bench: Bench, count: int) -> None:
+    source = bench.file(count)
+    bench.empty()
+    bench.land(source)
+    ours = timed(bench.run)
+    bench.empty()
+    theirs = row_by_row_baseline(bench, list(records_of(source)))
+    bench.row(f"2  {count:,} records against row by row",
+              f"{theirs / ours:.0f}× faster ({ours:.1f} s / {theirs:.1f} s)",
+              "≥ 20×, then ≥ 30×", met=theirs / ours >= 20)
+
+
+@contextmanager
+def a_bench() -> Iterator[Bench]:
+    folder = Path(tempfile.mkdtemp(prefix="revenue-bench-"))
+    folder.chmod(0o755)
+    table = Table("main job", "measured", "target", "met", box=None, pad_edge=False)
+    try:
+        with EmbeddedServer(folder / "database") as server:
+            url = server.start()
+            engine = connect(url, settings_module.load(home=folder), name="bench")
+            migrate.apply(engine)
+            yield Bench(folder, url, engine, table)
+            engine.dispose()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        Console(width=120).print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--records", type=int, default=1_000_000)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--large", action="store_true", help="ten million records, too")
+    options = parser.parse_args()
+    with a_bench() as bench:
+        main_jobs(bench, options.records, options.repeat)
+        against_row_by_row(bench, min(100_000, options.records))
+        counts = [min(100_000, options.records), options.records]
+        memory(bench, [*counts, 10_000_000] if options.large else counts)
+
+
+if __name__ == "__main__":
+    main()
