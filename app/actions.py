@@ -111,7 +111,7 @@ def preview_file(desk: Desk, *, name: str, content: BinaryIO) -> Preview:
         content.seek(0)
         found.dataset = landing.recognise(content, desk.settings)
         if found.dataset is None:
-            raise UnreadableFileError("the file holds no records", code="empty")  # noqa: TRY301
+            raise UnreadableFileError("the file holds no records", code="empty")
         content.seek(0)
         for chunk in readers.read_chunks(content, name=name, limits=landing.limits(desk.settings)):
             found.take(chunk.records)

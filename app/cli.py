@@ -1,4 +1,7 @@
-"""The `revenue` command. Exit status: 0 succeeded, 1 failed, 2 wrong use, 3 rejects with --strict."""
+"""The `revenue` command.
+
+Exit status: 0 succeeded, 1 failed, 2 wrong use, 3 rejected records or warnings with --strict.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from app import supervise
-from etl import datasets, settings as settings_module
+from etl import datasets
+from etl import settings as settings_module
 from etl.errors import RevenueError
 from etl.settings import PREFIX, Settings
 
@@ -56,10 +59,10 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except Exception as error:  # noqa: BLE001 - no traceback reaches a user
+    except Exception as error:
         if os.environ.get(f"{PREFIX}TRACEBACK"):
             raise
-        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+        from sqlalchemy.exc import SQLAlchemyError
 
         first = (str(getattr(error, "orig", error)).strip().splitlines() or [""])[0]
         kind = "database" if isinstance(error, SQLAlchemyError) else "internal"
@@ -101,7 +104,7 @@ def _actor() -> str:
 
 @contextlib.contextmanager
 def _engine(settings: Settings, *, check: bool = True) -> Iterator[Any]:
-    from etl.db.connect import database  # noqa: PLC0415 - keeps `revenue --help` quick
+    from etl.db.connect import database
 
     with database(settings, name="revenue", check=check, progress=_say_first) as opened:
         yield opened
@@ -113,7 +116,7 @@ def _say_first(text: str) -> None:
 
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-_dataset_names = click.Choice(tuple(datasets.declared()))
+_dataset_names = click.Choice(datasets.names())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -129,6 +132,8 @@ def cli() -> None:
 def up(port: int | None, no_demo: bool, no_browser: bool) -> None:
     """Start everything: database, demo data, worker, scheduler and pages."""
     settings = settings_module.load(**({"port": port} if port else {}))
+    from app import supervise
+
     supervise.up(settings, demo=not no_demo, browser=not no_browser and _has_screen(), say=_say)
 
 
@@ -143,18 +148,30 @@ def _has_screen() -> bool:
 @click.option("--records", type=click.IntRange(0), required=True, help="Number of records.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same bytes.")
 @click.option("--invalid-rate", type=click.FloatRange(0, 1), help="Share of invalid records.")
-@click.option("--customers", type=click.IntRange(1), default=100, show_default=True,
-              help="Customer ids that sales refer to.")
-@click.option("--format", "format_", type=click.Choice(["json", "ndjson"]), default="json",
-              show_default=True)
+@click.option(
+    "--customers",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Customer ids that sales refer to.",
+)
+@click.option(
+    "--format", "format_", type=click.Choice(["json", "ndjson"]), default="json", show_default=True
+)
 @click.option("--out", type=click.Path(path_type=Path), help="File instead of the landing zone.")
 @_json_option
 def generate(
-    dataset: str, records: int, seed: int, invalid_rate: float | None, customers: int,
-    format_: Any, out: Path | None, as_json: bool,
+    dataset: str,
+    records: int,
+    seed: int,
+    invalid_rate: float | None,
+    customers: int,
+    format_: Any,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Write a synthetic file, ready to be run."""
-    from etl import generate as generator  # noqa: PLC0415
+    from etl import generate as generator
 
     settings = settings_module.load()
     settings.make_folders()
@@ -163,8 +180,14 @@ def generate(
     )
     with _bar(f"generating {dataset}", records, quiet=as_json) as advance:
         made = generator.write(
-            dataset, records=records, seed=seed, path=path, format=format_, customers=customers,
-            invalid_rate=invalid_rate, progress=advance,
+            dataset,
+            records=records,
+            seed=seed,
+            path=path,
+            format=format_,
+            customers=customers,
+            invalid_rate=invalid_rate,
+            progress=advance,
         )
     if as_json:
         print_json({"path": str(path), "records": made.records, "bytes": made.bytes})
@@ -173,7 +196,7 @@ def generate(
 
 
 @cli.command()
-@click.argument("dataset", type=click.Choice((*datasets.declared(), "all")))
+@click.argument("dataset", type=click.Choice((*datasets.names(), "all")))
 @click.option("--source-file", type=click.Path(path_type=Path), help="Only this file.")
 @click.option("--full", is_flag=True, help="Judge and load every batch again from raw.")
 @click.option("--strict", is_flag=True, help="Exit with 3 on rejected records or warnings.")
@@ -182,11 +205,12 @@ def run(dataset: str, source_file: Path | None, full: bool, strict: bool, as_jso
     """Run the ETL in the foreground."""
     if dataset == "all" and source_file is not None:
         raise click.UsageError("--source-file needs one dataset, not `all`")
-    from etl import runs as run_queue, worker  # noqa: PLC0415
+    from etl import runs as run_queue
+    from etl import worker
 
     settings = settings_module.load()
     settings.make_folders()
-    names = tuple(datasets.declared()) if dataset == "all" else (dataset,)
+    names = datasets.names() if dataset == "all" else (dataset,)
     source = str(source_file.absolute()) if source_file is not None else None
     shown = []
     with (
@@ -196,8 +220,15 @@ def run(dataset: str, source_file: Path | None, full: bool, strict: bool, as_jso
         for name in names:
             with _run_bar(name, quiet=as_json) as (report, echo):
                 run_id, _ = worker.run_in_foreground(
-                    opened.engine, settings, presence, name, actor=_actor(), source_file=source,
-                    is_full=full, report=report, echo=echo,
+                    opened.engine,
+                    settings,
+                    presence,
+                    name,
+                    actor=_actor(),
+                    source_file=source,
+                    is_full=full,
+                    report=report,
+                    echo=echo,
                 )
             with opened.engine.connect() as connection:
                 shown.append(run_queue.show(connection, run_id))
@@ -236,11 +267,16 @@ def list_runs(
     as_json: bool, dataset: str | None = None, status: str | None = None, limit: int = 20
 ) -> None:
     """List runs, newest first."""
-    from etl.db import queries  # noqa: PLC0415
+    from etl.db import queries
 
     with _engine(settings_module.load()) as opened, opened.engine.connect() as connection:
         found = queries.rows(
-            connection, "queries/runs.history", dataset=dataset, status=status, limit=limit, offset=0
+            connection,
+            "queries/runs.history",
+            dataset=dataset,
+            status=status,
+            limit=limit,
+            offset=0,
         )
     if as_json:
         print_json({"runs": found})
@@ -249,10 +285,15 @@ def list_runs(
         ("run", "dataset", "status", "started", "seconds", "read", "valid", "invalid", "reason"),
         [
             (
-                row["run_id"], row["dataset"], row["status"], _short(row["started_at"]),
+                row["run_id"],
+                row["dataset"],
+                row["status"],
+                _short(row["started_at"]),
                 f"{row['seconds']:.1f}" if row["seconds"] is not None else "",
-                f"{row['read_records']:,}", f"{row['valid_records']:,}",
-                f"{row['invalid_records']:,}", row["reason"] or "",
+                f"{row['read_records']:,}",
+                f"{row['valid_records']:,}",
+                f"{row['invalid_records']:,}",
+                row["reason"] or "",
             )
             for row in found
         ],
@@ -265,7 +306,7 @@ def list_runs(
 @_json_option
 def show_run(run_id: int, as_json: bool) -> None:
     """Show one run with steps, batches and ledger."""
-    from etl import runs as run_queue  # noqa: PLC0415
+    from etl import runs as run_queue
 
     with _engine(settings_module.load()) as opened, opened.engine.connect() as connection:
         one = run_queue.show(connection, run_id)
@@ -280,7 +321,8 @@ def show_run(run_id: int, as_json: bool) -> None:
 @_json_option
 def resume_run(run_id: int, as_json: bool) -> int:
     """Go on with a failed, cancelled or lost run from its last checkpoint, now."""
-    from etl import runs as run_queue, worker  # noqa: PLC0415
+    from etl import runs as run_queue
+    from etl import worker
 
     settings = settings_module.load()
     settings.make_folders()
@@ -296,9 +338,7 @@ def resume_run(run_id: int, as_json: bool) -> int:
         claimed = run_queue.claim(opened.engine, presence.worker_id, run_id)
         if claimed is not None:
             with _run_bar(claimed.dataset, quiet=as_json) as (report, echo):
-                worker.perform(
-                    opened.engine, settings, presence, claimed, report=report, echo=echo
-                )
+                worker.perform(opened.engine, settings, presence, claimed, report=report, echo=echo)
         with opened.engine.connect() as connection:
             one = run_queue.show(connection, run_id)
     if as_json:
@@ -313,7 +353,7 @@ def resume_run(run_id: int, as_json: bool) -> int:
 @_json_option
 def cancel_run(run_id: int, as_json: bool) -> None:
     """Ask a queued or running run to stop."""
-    from etl import runs as run_queue  # noqa: PLC0415
+    from etl import runs as run_queue
 
     with _engine(settings_module.load()) as opened, opened.engine.begin() as connection:
         status = run_queue.cancel(connection, run_id, actor=_actor())
@@ -341,15 +381,25 @@ def list_quarantine(
     as_json: bool, dataset: str | None = None, status: str | None = None, limit: int = 50
 ) -> None:
     """List invalid records, oldest first."""
-    from etl.db import queries  # noqa: PLC0415
+    from etl.db import queries
 
     with _engine(settings_module.load()) as opened, opened.engine.connect() as connection:
         found = queries.rows(
-            connection, "queries/triage.queue", dataset=dataset, status=status, rule_id=None,
-            search=None, limit=limit, offset=0,
+            connection,
+            "queries/triage.queue",
+            dataset=dataset,
+            status=status,
+            rule_id=None,
+            search=None,
+            limit=limit,
+            offset=0,
         )
         total = queries.value(
-            connection, "queries/triage.count", dataset=dataset, status=status, rule_id=None,
+            connection,
+            "queries/triage.count",
+            dataset=dataset,
+            status=status,
+            rule_id=None,
             search=None,
         )
     if as_json:
@@ -359,8 +409,13 @@ def list_quarantine(
         ("id", "dataset", "status", "key", "file", "position", "reasons"),
         [
             (
-                row["quarantine_id"], row["dataset"], row["status"], row["record_key"] or "–",
-                row["file_name"], row["position"], row["dq_errors"],
+                row["quarantine_id"],
+                row["dataset"],
+                row["status"],
+                row["record_key"] or "–",
+                row["file_name"],
+                row["position"],
+                row["dq_errors"],
             )
             for row in found
         ],
@@ -375,7 +430,7 @@ def list_quarantine(
 @_json_option
 def show_quarantine(quarantine_id: int, as_json: bool) -> None:
     """Show one invalid record as received."""
-    from etl import triage  # noqa: PLC0415
+    from etl import triage
 
     with _engine(settings_module.load()) as opened, opened.engine.connect() as connection:
         one = triage.show(connection, quarantine_id)
@@ -394,11 +449,9 @@ def show_quarantine(quarantine_id: int, as_json: bool) -> None:
 @click.option("--dataset", type=_dataset_names)
 @click.option("--status", type=click.Choice(["open", "assigned", "fixed", "dismissed"]))
 @_json_option
-def export_quarantine(
-    file: Path, dataset: str | None, status: str | None, as_json: bool
-) -> None:
+def export_quarantine(file: Path, dataset: str | None, status: str | None, as_json: bool) -> None:
     """Write invalid records with their reasons to FILE (.csv or .json)."""
-    from etl import triage  # noqa: PLC0415
+    from etl import triage
 
     with _engine(settings_module.load()) as opened, opened.engine.connect() as connection:
         count = triage.export_to(connection, file, dataset=dataset, status=status)
@@ -419,15 +472,22 @@ _day = click.DateTime(["%Y-%m-%d"])
 @click.option("--to", "end", type=_day, help="Last day, YYYY-MM-DD.")
 @_json_option
 def metrics(
-    region: tuple[str, ...], product: tuple[str, ...], category: tuple[str, ...],
-    start: dt.datetime | None, end: dt.datetime | None, as_json: bool,
+    region: tuple[str, ...],
+    product: tuple[str, ...],
+    category: tuple[str, ...],
+    start: dt.datetime | None,
+    end: dt.datetime | None,
+    as_json: bool,
 ) -> None:
     """Print every KPI and the five analytical results."""
-    from app import metrics as catalogue  # noqa: PLC0415
+    from app import metrics as catalogue
 
     filters = catalogue.Filters(
-        regions=region, products=product, categories=category,
-        start=start.date() if start else None, end=end.date() if end else None,
+        regions=region,
+        products=product,
+        categories=category,
+        start=start.date() if start else None,
+        end=end.date() if end else None,
     )
     with _engine(settings_module.load()) as opened, opened.engine.connect() as connection:
         kpis = catalogue.kpis(connection, filters)
@@ -445,8 +505,11 @@ def metrics(
     )
     for name, found in results.items():
         click.echo(f"\n{name.replace('_', ' ')}")
-        _print_table(tuple(found[0]) if found else (), [tuple(row.values()) for row in found],
-                     empty="nothing")
+        _print_table(
+            tuple(found[0]) if found else (),
+            [tuple(row.values()) for row in found],
+            empty="nothing",
+        )
 
 
 @cli.command()
@@ -454,7 +517,7 @@ def metrics(
 @_json_option
 def query(name: str | None, as_json: bool) -> None:
     """Run one of the named analytical queries; without NAME, list them."""
-    from etl.db import queries  # noqa: PLC0415
+    from etl.db import queries
 
     known = queries.load("queries/analytics")
     if name is None:
@@ -471,17 +534,23 @@ def query(name: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"query": name, "rows": found})
     else:
-        _print_table(tuple(found[0]) if found else (), [tuple(row.values()) for row in found],
-                     empty="no rows")
+        _print_table(
+            tuple(found[0]) if found else (),
+            [tuple(row.values()) for row in found],
+            empty="no rows",
+        )
 
 
 @cli.command()
-@click.option("--part", type=click.Choice(["worker", "scheduler"]),
-              help="Only whether this part beats on this host (for health checks).")
+@click.option(
+    "--part",
+    type=click.Choice(["worker", "scheduler"]),
+    help="Only whether this part beats on this host (for health checks).",
+)
 @_json_option
 def status(part: str | None, as_json: bool) -> int:
     """Say whether everything is well; exits with 1 when it is not."""
-    from app import health  # noqa: PLC0415
+    from app import health
 
     with _engine(settings_module.load()) as opened, opened.engine.connect() as connection:
         if part is not None:
@@ -496,7 +565,9 @@ def status(part: str | None, as_json: bool) -> int:
             ("layer", "newest", "last run", "ledger"),
             [
                 (
-                    layer["title"], _short(layer["newest_gold"]), layer["status"] or "never ran",
+                    layer["title"],
+                    _short(layer["newest_gold"]),
+                    layer["status"] or "never ran",
                     {True: "balanced", False: "BROKEN", None: "–"}[layer["is_balanced"]],
                 )
                 for layer in found["layers"]
@@ -512,18 +583,20 @@ def status(part: str | None, as_json: bool) -> int:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def psql(arguments: tuple[str, ...]) -> int:
     """Open psql on the configured database."""
-    import subprocess  # noqa: PLC0415
+    import subprocess
 
-    from sqlalchemy.engine import make_url  # noqa: PLC0415
+    from sqlalchemy.engine import make_url
 
-    from etl.db.embedded import binary  # noqa: PLC0415
+    from etl.db.embedded import binary
 
     with _engine(settings_module.load(), check=False) as opened:
         url = make_url(opened.url)
         environment = {
             **os.environ,
-            "PGHOST": url.host or "", "PGPORT": str(url.port or 5432),
-            "PGUSER": url.username or "", "PGDATABASE": url.database or "",
+            "PGHOST": url.host or "",
+            "PGPORT": str(url.port or 5432),
+            "PGUSER": url.username or "",
+            "PGDATABASE": url.database or "",
             "PGPASSWORD": str(url.password or ""),
         }
         # psql handles Ctrl-C itself: it cancels a query, it does not end
@@ -538,7 +611,8 @@ def psql(arguments: tuple[str, ...]) -> int:
 @_json_option
 def migrate(feed: str | None, as_json: bool) -> None:
     """Bring the database to this version's schema."""
-    from etl.db import migrate as migrations, tables  # noqa: PLC0415
+    from etl.db import migrate as migrations
+    from etl.db import tables
 
     if feed is not None:
         click.echo(tables.migration(datasets.get(feed)), nl=False)
@@ -556,8 +630,10 @@ def migrate(feed: str | None, as_json: bool) -> None:
 @cli.command()
 def web() -> None:
     """Serve the pages (needs REVENUE_DATABASE_URL)."""
+    from app import supervise
+
     supervise.watch_parent()
-    from app import server  # noqa: PLC0415 - the only part that knows Streamlit
+    from app import server
 
     server.serve(settings_module.load())
 
@@ -565,7 +641,7 @@ def web() -> None:
 @cli.command()
 def worker() -> None:
     """Run queued runs until told to stop."""
-    from etl import worker as workers  # noqa: PLC0415
+    from etl import worker as workers
 
     settings, stop = _service()
     with _engine(settings) as opened:
@@ -577,7 +653,7 @@ def worker() -> None:
 @cli.command()
 def scheduler() -> None:
     """Queue runs at their planned times until told to stop."""
-    from etl import scheduler as schedulers  # noqa: PLC0415
+    from etl import scheduler as schedulers
 
     settings, stop = _service()
     with _engine(settings) as opened:
@@ -586,6 +662,8 @@ def scheduler() -> None:
 
 def _service() -> tuple[Settings, threading.Event]:
     stop = threading.Event()
+    from app import supervise
+
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     supervise.watch_parent()
@@ -604,7 +682,7 @@ def reset(yes: bool) -> None:
         raise click.UsageError(
             f"this deletes {', '.join(str(folder) for folder in folders)}; repeat with --yes"
         )
-    from etl.db.embedded import EmbeddedServer  # noqa: PLC0415
+    from etl.db.embedded import EmbeddedServer
 
     server = EmbeddedServer(settings.database)
     if settings.database.exists() and server.is_running():
@@ -620,7 +698,7 @@ def reset(yes: bool) -> None:
 @contextlib.contextmanager
 def _bar(title: str, total: int | None, *, quiet: bool) -> Iterator[Callable[[int], None]]:
     if quiet or not sys.stderr.isatty():
-        yield lambda done: None
+        yield lambda _: None
         return
     with _progress() as bar:
         task = bar.add_task(title, total=total)
@@ -633,7 +711,7 @@ def _run_bar(dataset: str, *, quiet: bool) -> Iterator[tuple[Any, Any]]:
         yield None, None
         return
     if not sys.stderr.isatty():
-        yield None, lambda level, message: _say(f"{dataset}: {message}")
+        yield None, lambda _, message: _say(f"{dataset}: {message}")
         return
     with _progress() as bar:
         tasks: dict[str, Any] = {}
@@ -654,8 +732,13 @@ def _run_bar(dataset: str, *, quiet: bool) -> Iterator[tuple[Any, Any]]:
 
 def _progress() -> Progress:
     return Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TimeElapsedColumn(), console=_err, transient=True,
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=_err,
+        transient=True,
     )
 
 
@@ -663,14 +746,12 @@ def _short(moment: dt.datetime | None) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S") if moment is not None else ""
 
 
-def _print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str = ""
-) -> None:
+def _print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str = "") -> None:
     if not rows:
         click.echo(empty)
         return
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text
 
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
@@ -694,7 +775,9 @@ def _print_run(one: dict[str, Any]) -> None:
             f"{step['done_records']:>12,}"
         )
     for leg in one["ledger"] or []:
-        click.echo(f"  {'✓' if leg['balanced'] else '✗'} {leg['leg']}: {leg['left']} = {leg['right']}")
+        click.echo(
+            f"  {'✓' if leg['balanced'] else '✗'} {leg['leg']}: {leg['left']} = {leg['right']}"
+        )
 
 
 if __name__ == "__main__":

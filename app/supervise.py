@@ -56,7 +56,7 @@ class Child:
             [sys.executable, "-m", "app.cli", *self.arguments],
             env=self.environment,
             stdin=subprocess.PIPE,
-            **own_group,  # type: ignore[arg-type]
+            **own_group,
         )
 
     @property
@@ -190,7 +190,9 @@ def _wait_until_ready(
 def is_healthy(settings: Settings) -> bool:
     """Tell whether the web process answers."""
     try:
-        with urllib.request.urlopen(address(settings) + "/api/health", timeout=2) as answer:
+        with urllib.request.urlopen(  # noqa: S310 - an address of our own
+            address(settings) + "/api/health", timeout=2
+        ) as answer:
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False
@@ -228,6 +230,8 @@ def _restart_dead(children: list[Child], say: Callable[[str], None]) -> None:
         now = time.monotonic()
         child.deaths = [death for death in child.deaths if now - death < 60] + [now]
         if len(child.deaths) > 5:
-            raise RevenueError(f"{child.name} died {len(child.deaths)} times in a minute; giving up")
+            raise RevenueError(
+                f"{child.name} died {len(child.deaths)} times in a minute; giving up"
+            )
         say(f"{child.name} ended with status {child.process.returncode}; starting it again")
         child.start()

@@ -19,7 +19,6 @@ from etl import failpoints, landing, readers, rules
 from etl.db import queries
 from etl.errors import (
     FileChangedError,
-    RunCancelledError,
     RunLostError,
     UnreadableFileError,
 )
@@ -117,7 +116,7 @@ def execute(execution: Execution) -> Outcome:
     Raises RunLostError, RunCancelledError, and whatever breaks a step.
     """
     engine, dataset = execution.engine, execution.dataset
-    accepted, refused = _accept_waiting(execution)
+    refused = _accept_waiting(execution)
     with engine.connect() as connection:
         batches = _batches(connection, "queries/batches.open", dataset)
         if batches or execution.is_full:
@@ -140,10 +139,10 @@ def execute(execution: Execution) -> Outcome:
     return _finish(execution, refused=refused, changed=changed)
 
 
-def _accept_waiting(execution: Execution) -> tuple[int, int]:
-    """Turn waiting files of this feed into batches; return files accepted and refused."""
+def _accept_waiting(execution: Execution) -> int:
+    """Turn waiting files of this feed into batches; return how many files were refused."""
     settings, dataset = execution.settings, execution.dataset
-    accepted = refused = 0
+    refused = 0
     if execution.source_file is not None:
         source = settings.home / Path(execution.source_file).expanduser()
         if not source.is_symlink() and not source.exists():
@@ -151,7 +150,7 @@ def _accept_waiting(execution: Execution) -> tuple[int, int]:
                 note = f"{source.name} does not exist; nothing to read"
                 execution.notes.append(note)
                 execution.log("warning", note, step=Step.EXTRACT)
-            return 0, 0
+            return 0
         paths = [landing.bring(settings, source)]
     else:
         paths = landing.waiting(settings, execution.engine)
@@ -188,7 +187,6 @@ def _accept_waiting(execution: Execution) -> tuple[int, int]:
                 actor=execution.requested_by,
                 run_id=execution.run_id,
             )
-            accepted += 1
         failpoints.hit("accept.after_commit")
         if acceptance.duplicate_of is not None:
             execution.log(
@@ -197,13 +195,15 @@ def _accept_waiting(execution: Execution) -> tuple[int, int]:
                 step=Step.EXTRACT,
                 batch_id=acceptance.batch_id,
             )
-    return accepted, refused
+    return refused
 
 
 def _is_batch(execution: Execution, name: str) -> bool:
     with execution.engine.connect() as connection:
         return bool(
-            queries.value(connection, "queries/batches.of_run_named", run_id=execution.run_id, name=name)
+            queries.value(
+                connection, "queries/batches.of_run_named", run_id=execution.run_id, name=name
+            )
         )
 
 
@@ -371,7 +371,9 @@ def _outcome(
             status=RunStatus.FAILED, reason_code="ledger", reason=f"the ledger is broken: {worst}"
         )
     if refused or totals["rejected_batches"] or notes:
-        return Outcome(status=RunStatus.WARNED, reason_code="files", reason="; ".join(notes) or None)
+        return Outcome(
+            status=RunStatus.WARNED, reason_code="files", reason="; ".join(notes) or None
+        )
     if totals["invalid_records"]:
         return Outcome(
             status=RunStatus.WARNED,
@@ -380,8 +382,6 @@ def _outcome(
         )
     if not totals["loaded_batches"]:
         skipped = totals["skipped_batches"]
-        reason = (
-            f"nothing changed: {skipped} file(s) loaded before" if skipped else "nothing to do"
-        )
+        reason = f"nothing changed: {skipped} file(s) loaded before" if skipped else "nothing to do"
         return Outcome(status=RunStatus.SUCCEEDED, reason_code="nothing_new", reason=reason)
     return Outcome(status=RunStatus.SUCCEEDED, reason_code=None, reason=None)

@@ -355,7 +355,9 @@ def _customers_lines(block: _Block, rates: CustomerRates, invalid_rate: float | 
         email=block.swap(emails, faults["long_email"], _json("longemail" * 30 + "@example.com")),
         region=block.regions(rates.messy_region, rates.missing_region),
         join_date=block.swap(dates, rates.invalid_join_date, _json(None, "invalid_date")),
-        loyalty_points=block.swap(points, rates.invalid_points, _json(*[None] * 6, *[-500] * 6, 9_999_999)),
+        loyalty_points=block.swap(
+            points, rates.invalid_points, _json(*[None] * 6, *[-500] * 6, 9_999_999)
+        ),
     )
 
 

@@ -53,7 +53,9 @@ def limits(settings: Settings) -> readers.Limits:
 def waiting(settings: Settings, engine: Engine) -> list[Path]:
     """Return the files of the landing zone that belong to no batch yet, oldest first."""
     with engine.connect() as connection:
-        known = {row["stored_name"] for row in queries.rows(connection, "queries/batches.stored_names")}
+        known = {
+            row["stored_name"] for row in queries.rows(connection, "queries/batches.stored_names")
+        }
     found = []
     with os.scandir(settings.landing) as entries:
         for entry in entries:
@@ -188,9 +190,7 @@ def accept(
     )
 
 
-def reject_unrecognised(
-    settings: Settings, path: Path, error: UnreadableFileError
-) -> Path:
+def reject_unrecognised(settings: Settings, path: Path, error: UnreadableFileError) -> Path:
     """Move a file that never became a batch to the rejected folder, with its reason beside it."""
     target = _free(settings.rejected / safe_name(shown_name(path)))
     move(path, target)

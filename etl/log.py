@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from etl.db import queries
 
+
 @dataclass(frozen=True)
 class RunLog:
     """Writes the lines of one run; JSON keeps a newline in a value from forging a line."""

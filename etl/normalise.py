@@ -89,9 +89,7 @@ def upper_or_na(received: pd.Series[str]) -> Values:
     return Values(text=_map_distinct(received, _upper_or_na))
 
 
-def _map_distinct(
-    received: pd.Series[str], change: Callable[[str | None], str]
-) -> pd.Series[str]:
+def _map_distinct(received: pd.Series[str], change: Callable[[str | None], str]) -> pd.Series[str]:
     encoded = pa.array(received).dictionary_encode("encode")
     changed = pa.array([change(value) for value in encoded.dictionary.to_pylist()], pa.string())
     return series(changed.take(encoded.indices))
@@ -155,9 +153,7 @@ def whole_number(received: pd.Series[str]) -> Values:
         whole[row] = abs(exact) < _LARGEST and exact == exact.to_integral_value()
     integers = pa.array(np.where(whole, number_, 0).astype(np.int64), mask=~whole)
     texts = series(integers.cast(pa.string()))
-    return Values(
-        text=texts, number=number_, exact=values.exact, flags={"not_whole": ~whole}
-    )
+    return Values(text=texts, number=number_, exact=values.exact, flags={"not_whole": ~whole})
 
 
 def clipped_whole_number(low: int, high: int, missing: int) -> Normaliser:
@@ -175,7 +171,9 @@ def clipped_whole_number(low: int, high: int, missing: int) -> Normaliser:
         cut = np.clip(np.where(unusable, missing, values.number), low, high)
         rounded = np.floor(cut + 0.5).astype(np.int64)
         texts = series(pa.array(rounded).cast(pa.string()))
-        return Values(text=texts, number=rounded.astype(float), flags={"unusable": given & unusable})
+        return Values(
+            text=texts, number=rounded.astype(float), flags={"unusable": given & unusable}
+        )
 
     return normalise
 

@@ -395,7 +395,8 @@ class _Scanner:
         bad = self._bad_number(record)
         if bad is not None:
             self._fail(
-                "number", self._at + bad,
+                "number",
+                self._at + bad,
                 f"a number of more than {self._limits.digits} digits, or beyond any computer's range",
             )
         self._at = end
@@ -423,7 +424,8 @@ class _Scanner:
                 depth += 1
                 if depth > self._limits.depth:
                     self._fail(
-                        "depth", found.start(),
+                        "depth",
+                        found.start(),
                         f"values are nested more than {self._limits.depth} levels deep",
                     )
             else:
@@ -458,13 +460,16 @@ class _Scanner:
         if len(self._buffer) - self._at > self._limits.record_bytes:
             self._explain(self._buffer[self._at :], is_cut=True)
             self._fail(
-                "record_too_large", self._at,
+                "record_too_large",
+                self._at,
                 f"a record of more than {self._limits.record_bytes:,} bytes begins here; "
                 "raise REVENUE_RECORD_LIMIT_MB if it is meant",
             )
         if not self._more():
             self._explain(self._buffer[self._at :], is_cut=True)
-            self._fail_truncated(f"the record that began in line {self._place(self._at)[0]} is cut off")
+            self._fail_truncated(
+                f"the record that began in line {self._place(self._at)[0]} is cut off"
+            )
 
     def _bad_number(self, record: bytes) -> int | None:
         """Return the index of a number beyond the limits."""
@@ -491,7 +496,8 @@ class _Scanner:
         except _ConstantError as error:
             found = next(m for m in _CONSTANTS.finditer(record) if m.group(1))
             self._fail(
-                "not_json", self._at + found.start(1),
+                "not_json",
+                self._at + found.start(1),
                 f"{error} is no JSON value; use null or a number",
             )
         except json.JSONDecodeError as error:
@@ -562,7 +568,10 @@ class _Scanner:
         line, column, offset = self._place(index)
         raise UnreadableFileError(
             f"line {line}, column {column}: {message}",
-            code=code, line=line, column=column, offset=offset,
+            code=code,
+            line=line,
+            column=column,
+            offset=offset,
         )
 
     def _fail_truncated(self, message: str) -> NoReturn:
@@ -570,7 +579,10 @@ class _Scanner:
         raise UnreadableFileError(
             f"the file ends too early, in line {line} after {offset:,} bytes: {message}; "
             "copy or export it again",
-            code="truncated", line=line, column=column, offset=offset,
+            code="truncated",
+            line=line,
+            column=column,
+            offset=offset,
         )
 
     def _refuse_scalar(self) -> NoReturn:
@@ -580,13 +592,16 @@ class _Scanner:
             self._fail("not_json", start, f"{shown} begins no JSON value")
         self._value()
         self._fail(
-            "top_level", start if start <= self._at else 0,
+            "top_level",
+            start if start <= self._at else 0,
             "the file is a single value; it must be an array of records, or one record a line",
         )
 
     def _shown(self) -> str:
         self._fill(20)
-        return self._buffer[self._at : self._at + 20].decode("utf-8", "ignore").split("\n")[0].strip()
+        return (
+            self._buffer[self._at : self._at + 20].decode("utf-8", "ignore").split("\n")[0].strip()
+        )
 
 
 def _holds_big_exponent(text: bytes) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +63,7 @@ class _Shape:
     paths: tuple[str, ...]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _shape(paths: tuple[str, ...]) -> _Shape:
     children: dict[str, list[str]] = {}
     fields: list[tuple[str, Any, Any]] = []
@@ -160,9 +160,7 @@ def _absent(joined: bytes, shape: _Shape) -> frozenset[str]:
     )
 
 
-def _columns(
-    rows: list[Any], shape: _Shape, absent: frozenset[str]
-) -> dict[str, Sequence[Any]]:
+def _columns(rows: list[Any], shape: _Shape, absent: frozenset[str]) -> dict[str, Sequence[Any]]:
     if not rows:
         return {}
     values: dict[str, Sequence[Any]] = {}

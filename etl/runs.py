@@ -61,7 +61,13 @@ def claim(engine: Engine, worker_id: int, run_id: int | None = None) -> Claim | 
 
 
 def begin(
-    engine: Engine, worker_id: int, dataset: str, *, actor: str, source_file: str | None, is_full: bool
+    engine: Engine,
+    worker_id: int,
+    dataset: str,
+    *,
+    actor: str,
+    source_file: str | None,
+    is_full: bool,
 ) -> Claim | None:
     """Start a foreground run at once; None while the feed is busy."""
     with engine.begin() as connection:

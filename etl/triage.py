@@ -17,8 +17,15 @@ from etl.errors import RevenueError
 from etl.export import defused
 
 _COLUMNS = (
-    "quarantine_id", "dataset", "status", "file_name", "batch_id", "position", "record_key",
-    "dq_errors", "record",
+    "quarantine_id",
+    "dataset",
+    "status",
+    "file_name",
+    "batch_id",
+    "position",
+    "record_key",
+    "dq_errors",
+    "record",
 )
 
 

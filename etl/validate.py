@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from etl.model import Dataset, Judges, Rule, Severity
 from etl.normalise import Values, mask, series
-from etl.received import UNSTORABLE, Received, receive
+from etl.received import UNSTORABLE, receive
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,11 +98,13 @@ def _between(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
 
 
 def _greater_than(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
-    return (np.isnan(cell.number) | (cell.compare(parameters["value"]) <= 0)) & cell.given
+    broken: Mask = np.isnan(cell.number) | (cell.compare(parameters["value"]) <= 0)
+    return broken & cell.given
 
 
 def _max_length(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
-    return mask(cell.subject.str.len() > parameters["length"])
+    limit = int(parameters["length"])
+    return mask(cell.subject.str.len() > limit)
 
 
 def _matches(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
@@ -115,8 +117,10 @@ def _one_of(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
 
 def _not_equal(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
     if cell.values.number is not None:
-        return (cell.compare(parameters["value"]) == 0) & mask(cell.values.text.notna())
-    return mask(cell.subject == str(parameters["value"]))
+        is_equal: Mask = cell.compare(parameters["value"]) == 0
+        return is_equal & mask(cell.values.text.notna())
+    unwanted = str(parameters["value"])
+    return mask(cell.subject == unwanted)
 
 
 def _parses_as(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
@@ -145,7 +149,7 @@ def _storable(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
 
 
 def _total_below(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
-    """number × factor × (1 − fraction) as a double: the limit must leave room for its error."""
+    """Number × factor × (1 − fraction) as a double: the limit must leave room for its error."""
     factor = cell.others[parameters["factor"]].number
     fraction = cell.others[parameters["fraction"]].number
     assert factor is not None
@@ -163,15 +167,16 @@ def _set_based(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
 REFERENCES = "references"
 
 KINDS: Mapping[str, Kind] = {
-    "not_null": Kind(
-        breaks=_not_null, sentence="{column} must be given", parameters={}
-    ),
+    "not_null": Kind(breaks=_not_null, sentence="{column} must be given", parameters={}),
     "between": Kind(
         breaks=_between,
         sentence="{column} must be a number within its limits",
         parameters={
-            "min": "number", "max": "number", "below": "number",
-            "whole": "boolean", "required": "boolean",
+            "min": "number",
+            "max": "number",
+            "below": "number",
+            "whole": "boolean",
+            "required": "boolean",
         },
     ),
     "greater_than": Kind(

@@ -214,7 +214,10 @@ def _explained(error: BaseException) -> tuple[str, str]:
         return error.code, error.message
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
-        return "system", f"{error.strerror or error}{where}; make room or fix it, then resume the run"
+        return (
+            "system",
+            f"{error.strerror or error}{where}; make room or fix it, then resume the run",
+        )
     first = str(getattr(error, "orig", error)).strip().splitlines()
     return "internal", f"{type(error).__name__}: {first[0] if first else ''}; resume the run"
 
@@ -252,7 +255,9 @@ def _end(execution: Execution, status: RunStatus, code: str, reason: str) -> Out
                 run_id=execution.run_id,
                 status=status.value,
             )
-        execution.log("error" if status is RunStatus.FAILED else "warning", f"run {status}: {reason}")
+        execution.log(
+            "error" if status is RunStatus.FAILED else "warning", f"run {status}: {reason}"
+        )
     return outcome
 
 

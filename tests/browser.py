@@ -77,7 +77,9 @@ def a_home() -> Iterator[Path]:
 @contextlib.contextmanager
 def up(home: Path, *options: str, ready: float | None = 90) -> Iterator[App]:
     """Start `revenue up`; stopped at the end if it still runs."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("REVENUE_")}
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith("REVENUE_")
+    }
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "app.cli", "up", "--no-browser", "--port", str(port), *options],
@@ -114,7 +116,9 @@ def up(home: Path, *options: str, ready: float | None = 90) -> Iterator[App]:
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium, or the one that PLAYWRIGHT_CHROMIUM names."""
-    path = os.environ.get("PLAYWRIGHT_CHROMIUM") or shutil.which("chromium") or shutil.which("chrome")
+    path = (
+        os.environ.get("PLAYWRIGHT_CHROMIUM") or shutil.which("chromium") or shutil.which("chrome")
+    )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=path,

@@ -102,9 +102,7 @@ def clean(engine: Engine) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def settings(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Settings:
+def settings(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings with a home of their own, also for child processes."""
     for name in list(os.environ):
         if name.startswith("REVENUE_"):

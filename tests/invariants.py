@@ -128,7 +128,8 @@ def _misplaced(connection: Connection, home: Path, *, quiet: bool) -> list[str]:
         text("select batch_id, status, stored_name, archived_at from etl.batch order by batch_id")
     ):
         places = [
-            folder for folder in ("raw", "processed", "rejected")
+            folder
+            for folder in ("raw", "processed", "rejected")
             if (home / "data" / folder / row.stored_name).exists()
         ]
         if len(places) != 1:

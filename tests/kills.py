@@ -81,7 +81,9 @@ class Harness:
             "transaction_id": f"T{self.random.randint(1, 80)}",
             "customer_id": pick((customer, customer, customer, None)),
             "product": {
-                "id": pick(("P1", "P2")), "name": pick(("Mouse", None)), "category": "A",
+                "id": pick(("P1", "P2")),
+                "name": pick(("Mouse", None)),
+                "category": "A",
                 "price": pick((1.005, 20, "7.50", None)),
             },
             "quantity": pick((1, 2, "3", 3.0, 0)),

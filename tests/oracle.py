@@ -1,4 +1,4 @@
-"""What the pipeline must make of records, written anew from the rules and importing no product code.
+"""What the pipeline must make of records, written anew from the rules, without product code.
 
 Slow and plain on purpose: one record at a time, as a person would do it.
 """
@@ -37,9 +37,7 @@ class Expected:
         batch = len(self.counts)
         valid: list[tuple[int, str, tuple[Any, ...]]] = []
         for position, text in enumerate(records, start=1):
-            value = json.loads(
-                text, parse_int=Number, parse_float=Number, strict=True
-            )
+            value = json.loads(text, parse_int=Number, parse_float=Number, strict=True)
             errors, row = JUDGES[dataset](value)
             if errors:
                 self.quarantine[batch, position] = "; ".join(dict.fromkeys(errors))
@@ -136,7 +134,7 @@ def judge_sale(record: Any) -> tuple[list[str], tuple[Any, ...]]:
         return ["Not an object"], ()
     product = record.get("product")
     if product is not None and not isinstance(product, dict):
-        product = dict.fromkeys(("id", "name", "category", "price"), [])
+        product = {name: [] for name in ("id", "name", "category", "price")}
 
     def given(nested: str, flat: str) -> Any:
         inside = (product or {}).get(nested)
@@ -151,11 +149,15 @@ def judge_sale(record: Any) -> tuple[list[str], tuple[Any, ...]]:
         "region": record.get("region"),
     }
     price, quantity, discount = (
-        given("price", "price"), record.get("quantity"), record.get("discount")
+        given("price", "price"),
+        record.get("quantity"),
+        record.get("discount"),
     )
     errors = []
-    if received["transaction_id"] is None or received["transaction_id"] == "" or (
-        text_of(received["transaction_id"]) is None and not is_odd(received["transaction_id"])
+    if (
+        received["transaction_id"] is None
+        or received["transaction_id"] == ""
+        or (text_of(received["transaction_id"]) is None and not is_odd(received["transaction_id"]))
     ):
         errors.append("Missing transaction_id")
     customer = customer_of(received["customer_id"])
@@ -189,10 +191,13 @@ def judge_sale(record: Any) -> tuple[list[str], tuple[Any, ...]]:
         if text is not None and len(text) > limits.get(name, 100):
             errors.append(f"{name} length > {limits.get(name, 100)}")
     errors += [
-        f"Invalid {name}" for name, value in received.items()
+        f"Invalid {name}"
+        for name, value in received.items()
         if is_odd(value) and name != "customer_id"
     ]
-    errors += [f"Unstorable text in {name}" for name, value in received.items() if unstorable(value)]
+    errors += [
+        f"Unstorable text in {name}" for name, value in received.items() if unstorable(value)
+    ]
     if errors:
         return errors, ()
     assert amount is not None
@@ -248,7 +253,9 @@ def judge_customer(record: Any) -> tuple[list[str], tuple[Any, ...]]:
     valid_email = re.fullmatch(r"[a-z0-9._%+-]+@[a-z0-9.-]+\.[a-z]{2,}", email)
     joined = text_of(record.get("join_date"))
     day = None
-    if joined is not None and re.match(r"\d{4}(-\d\d-\d\d$|/\d\d/\d\d$|-\d\d-\d\dT)", joined, re.ASCII):
+    if joined is not None and re.match(
+        r"\d{4}(-\d\d-\d\d$|/\d\d/\d\d$|-\d\d-\d\dT)", joined, re.ASCII
+    ):
         whole = joined if "T" in joined else f"{joined.replace('/', '-')}T00:00:00"
         if moment_of(whole) is not None:
             day = dt.date.fromisoformat(joined[:10].replace("/", "-"))

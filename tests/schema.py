@@ -22,9 +22,18 @@ def dump(url: str) -> str:
     parsed = make_url(url)
     done = subprocess.run(
         [
-            str(binary("pg_dump")), "--schema-only", "--no-owner", "--no-privileges",
-            "--host", str(parsed.host), "--port", str(parsed.port),
-            "--username", str(parsed.username), "--dbname", str(parsed.database),
+            str(binary("pg_dump")),
+            "--schema-only",
+            "--no-owner",
+            "--no-privileges",
+            "--host",
+            str(parsed.host),
+            "--port",
+            str(parsed.port),
+            "--username",
+            str(parsed.username),
+            "--dbname",
+            str(parsed.database),
         ],
         env={**os.environ, "PGPASSWORD": str(parsed.password)},
         capture_output=True,
@@ -33,7 +42,8 @@ def dump(url: str) -> str:
     )
     # pg_dump 18 guards its output with a random word; its own version says nothing of the schema
     kept = [
-        line for line in done.stdout.splitlines()
+        line
+        for line in done.stdout.splitlines()
         if not re.match(r"\\(un)?restrict |-- Dumped (from|by)", line)
     ]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip() + "\n"

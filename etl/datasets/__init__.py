@@ -5,17 +5,24 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
+from typing import TYPE_CHECKING
 
 from etl.errors import RevenueError
-from etl.model import Dataset
+
+if TYPE_CHECKING:
+    from etl.model import Dataset
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return the name of every feed without loading its declaration."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 
 @cache
 def declared() -> dict[str, Dataset]:
     """Return every feed by name, in the order in which `run all` takes them."""
-    modules = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    found = [importlib.import_module(f"{__name__}.{name}").DATASET for name in modules]
-    return {dataset.name: dataset for dataset in found}
+    return {name: importlib.import_module(f"{__name__}.{name}").DATASET for name in names()}
 
 
 def get(name: str) -> Dataset:

@@ -97,7 +97,9 @@ def connect(url: str, settings: Settings, *, name: str) -> Engine:
             "keepalives_interval": 10,
             "keepalives_count": 3,
             "tcp_user_timeout": 60_000,
-            "options": " ".join(f"-c {key}={value.replace(' ', '')}" for key, value in options.items()),
+            "options": " ".join(
+                f"-c {key}={value.replace(' ', '')}" for key, value in options.items()
+            ),
         },
     )
     event.listen(engine, "handle_error", _explain)
@@ -106,7 +108,10 @@ def connect(url: str, settings: Settings, *, name: str) -> Engine:
 
 def _explain(context: Any) -> None:
     """Turn "cannot connect" into an error that says what to do; the password stays out of it."""
-    if isinstance(context.original_exception, psycopg2.OperationalError) and context.connection is None:
+    if (
+        isinstance(context.original_exception, psycopg2.OperationalError)
+        and context.connection is None
+    ):
         first = str(context.original_exception).strip().splitlines()[:1]
         raise DatabaseError(
             f"the database cannot be reached ({''.join(first)}); "
@@ -120,8 +125,9 @@ def is_lost_connection(error: BaseException) -> bool:
     if isinstance(error, DatabaseError):
         return error.code == "unreachable"
     if isinstance(error, DBAPIError):
-        return error.connection_invalidated or isinstance(error, OperationalError) and (
-            getattr(error.orig, "pgcode", None) in {None, "57P01", "57P02", "57P03"}
+        return error.connection_invalidated or (
+            isinstance(error, OperationalError)
+            and (getattr(error.orig, "pgcode", None) in {None, "57P01", "57P02", "57P03"})
         )
     return isinstance(error, LOST_CONNECTION) and getattr(error, "pgcode", None) is None
 

@@ -19,10 +19,8 @@ _DEPTH = 2  # buffers waiting for the server: bounds memory
 
 
 def copy_text(columns: Sequence[pa.Array | pa.Scalar]) -> bytes:
-    """Return the rows of string columns as COPY text, one line a row, null as `\\N`."""
-    fields = [
-        column if isinstance(column, pa.Scalar) else _field(column) for column in columns
-    ]
+    r"""Return the rows of string columns as COPY text, one line a row, null as `\\N`."""
+    fields = [column if isinstance(column, pa.Scalar) else _field(column) for column in columns]
     lines = pc.binary_join_element_wise(*fields, "\t")
     lines = pc.binary_join_element_wise(lines, pa.scalar(""), "\n")
     return _contiguous(lines)
@@ -46,7 +44,9 @@ def _contiguous(lines: pa.Array) -> bytes:
     if not len(lines):
         return b""
     chunk = lines.combine_chunks() if isinstance(lines, pa.ChunkedArray) else lines
-    offsets = memoryview(chunk.buffers()[1]).cast("q" if pa.types.is_large_string(chunk.type) else "i")
+    offsets = memoryview(chunk.buffers()[1]).cast(
+        "q" if pa.types.is_large_string(chunk.type) else "i"
+    )
     start, end = offsets[chunk.offset], offsets[chunk.offset + len(chunk)]
     return memoryview(chunk.buffers()[2])[start:end].tobytes()
 

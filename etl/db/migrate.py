@@ -46,7 +46,7 @@ def applied(connection: Connection) -> dict[int, str]:
     if not inspect(connection).has_table("migration", schema="etl"):
         return {}
     found = connection.execute(text("select version, checksum from etl.migration"))
-    return {version: checksum for version, checksum in found}
+    return {row.version: row.checksum for row in found}
 
 
 def check(engine: Engine) -> None:
@@ -107,7 +107,9 @@ def apply(engine: Engine, progress: Callable[[str], None] | None = None) -> list
 def _apply(connection: Connection, migration: Migration) -> None:
     connection.exec_driver_sql(migration.sql.replace("%", "%%"))
     connection.execute(
-        text("insert into etl.migration (version, name, checksum) values (:version, :name, :checksum)"),
+        text(
+            "insert into etl.migration (version, name, checksum) values (:version, :name, :checksum)"
+        ),
         {
             "version": migration.version,
             "name": migration.name,

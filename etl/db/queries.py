@@ -1,6 +1,6 @@
-"""Named SQL: `sql/<folder>/<subject>.sql` holds queries, each below a line `-- name: <name>`.
+r"""Named SQL: `sql/<folder>/<subject>.sql` holds queries, each below a line `-- name: <name>`.
 
-Parameters are written `:name`, which both psql (`\\set`) and SQLAlchemy understand; values are
+Parameters are written `:name`, which both psql (`\set`) and SQLAlchemy understand; values are
 always bound, never pasted.
 """
 

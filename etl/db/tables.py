@@ -108,7 +108,9 @@ def merge(connection: Connection, dataset: Dataset, *, is_full: bool) -> None:
         )
 
 
-def written(connection: Connection, dataset: Dataset, batches: list[int]) -> dict[int, tuple[int, int]]:
+def written(
+    connection: Connection, dataset: Dataset, batches: list[int]
+) -> dict[int, tuple[int, int]]:
     """Return, for each batch, the silver rows that this transaction inserted and updated."""
     found = connection.execute(
         text(
@@ -137,7 +139,9 @@ def bulk_load(connection: Connection, table: str) -> Iterator[None]:
     another role owns, nothing changes: readers are never locked out of a filled table.
     """
     owned = connection.execute(
-        text("select pg_has_role(relowner, 'usage') from pg_class where oid = cast(:t as regclass)"),
+        text(
+            "select pg_has_role(relowner, 'usage') from pg_class where oid = cast(:t as regclass)"
+        ),
         {"t": table},
     ).scalar()
     if not owned or not is_empty(connection, table):
@@ -172,7 +176,9 @@ def bulk_load(connection: Connection, table: str) -> Iterator[None]:
     ).all()
     for name, kind, _, _ in reversed(parts):
         connection.exec_driver_sql(
-            f"alter table {table} drop constraint {name}" if kind == "constraint" else f"drop index {name}"
+            f"alter table {table} drop constraint {name}"
+            if kind == "constraint"
+            else f"drop index {name}"
         )
     yield
     for name, kind, definition, _ in parts:

@@ -109,8 +109,10 @@ def _write_json(connection: Connection, dataset: Dataset, file: io.BufferedWrite
 
 def _write_csv(connection: Connection, dataset: Dataset, file: io.BufferedWriter) -> None:
     names = [name for column in dataset.columns for name in [column.paths[0].rpartition(".")[2]]]
-    judged = sorted({rule.column for rule in dataset.rules if rule.severity == "reject"},
-                    key=dataset.column_names.index)
+    judged = sorted(
+        {rule.column for rule in dataset.rules if rule.severity == "reject"},
+        key=dataset.column_names.index,
+    )
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*names, "insert_date", *(f"err_{column}" for column in judged)])

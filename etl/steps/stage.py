@@ -48,7 +48,9 @@ class Stage:
         self.judged[batch_id] = (before[0] + good, before[1] + judged.count - good)
         nothing = pa.scalar(None, pa.string())
         key = judged.columns[self._dataset.key]
-        shown = pc.utf8_slice_codeunits(pc.replace_substring(key, UNSTORABLE, "\ufffd"), 0, _KEY_SHOWN)
+        shown = pc.utf8_slice_codeunits(
+            pc.replace_substring(key, UNSTORABLE, "\ufffd"), 0, _KEY_SHOWN
+        )
         positions = pa.array(range(first, first + judged.count)).cast(pa.string())
         typed = [judged.columns[name] for name in self._dataset.column_names]
         if good < judged.count:

@@ -45,7 +45,9 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def revenue(home: Path, *arguments: str) -> dict[str, object]:
     """Run the command beside the app and return its JSON."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("REVENUE_")}
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith("REVENUE_")
+    }
     done = subprocess.run(
         [sys.executable, "-m", "app.cli", *arguments, "--json"],
         env={**environment, "REVENUE_HOME": str(home)},
@@ -79,8 +81,13 @@ def test_a_file_goes_from_upload_to_the_dashboard(app: App, page: Page, tmp_path
     assert before["total_sales"] in {"0", "0.00", None, 0}  # type: ignore[index]
     product = {"id": "P77", "name": "<b>Trident</b>", "category": "Arms", "price": 1500.5}
     good = {
-        "transaction_id": "A1", "customer_id": "C001", "product": product, "quantity": 2,
-        "discount": 0.5, "date": "2023-06-01", "region": "Atlantis",
+        "transaction_id": "A1",
+        "customer_id": "C001",
+        "product": product,
+        "quantity": 2,
+        "discount": 0.5,
+        "date": "2023-06-01",
+        "region": "Atlantis",
     }
     file = tmp_path / "atlantis.json"
     file.write_text(json.dumps([good, {**good, "transaction_id": "A2", "quantity": 0}]))
@@ -140,7 +147,9 @@ def test_a_killed_worker_is_replaced_and_its_run_resumed(app: App) -> None:
 
 
 def _run_killed(home: Path, *, after: float) -> None:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("REVENUE_")}
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith("REVENUE_")
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "app.cli", "run", "sales", "--json"],
         env={**environment, "REVENUE_HOME": str(home)},
@@ -164,7 +173,8 @@ def test_ctrl_c_leaves_nothing_behind_and_the_data_stays() -> None:
             _, alive = psutil.wait_procs(family, 10)
             assert alive == []
         assert not [
-            process for process in psutil.process_iter(["cmdline"])
+            process
+            for process in psutil.process_iter(["cmdline"])
             if str(home) in " ".join(process.info["cmdline"] or [])
         ]
         with up(home) as second:
@@ -182,7 +192,8 @@ def test_children_end_with_a_killed_parent() -> None:
         # the next start adopts the server that was left running, and stops it in the end
         assert revenue(home, "runs", "list") == {"runs": []}
     assert not [
-        process for process in psutil.process_iter(["cmdline"])
+        process
+        for process in psutil.process_iter(["cmdline"])
         if str(home) in " ".join(process.info["cmdline"] or [])
     ]
 

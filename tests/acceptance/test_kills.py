@@ -62,15 +62,16 @@ def test_killed_in_the_middle_of_a_large_run(monkeypatch: pytest.MonkeyPatch) ->
                 _wait_until_idle(settings)
             assert _problems(settings, home, expected=expected) == [], f"after kill {number}"
             print(f"kill {number}: {victim}")
-    assert not [p for p in psutil.process_iter(["cmdline"])
-                if str(home) in " ".join(p.info["cmdline"] or [])]
+    assert not [
+        p
+        for p in psutil.process_iter(["cmdline"])
+        if str(home) in " ".join(p.info["cmdline"] or [])
+    ]
 
 
 def _land(home: Path, number: int) -> Path:
     path = home / "data" / "raw" / f"sales_{number}.json"
-    generate.write(
-        "sales", records=RECORDS, seed=number, path=path, format="json", customers=500
-    )
+    generate.write("sales", records=RECORDS, seed=number, path=path, format="json", customers=500)
     return path
 
 

@@ -23,9 +23,17 @@ HOSTILE = "../../a\x00\n<img src=x>![y](https://evil.example/z.png)\ud800.json"
 
 def sale(number: int = 1, **changes: Any) -> dict[str, Any]:
     return {
-        "transaction_id": f"T{number}", "customer_id": "C001", "product_id": "P1",
-        "product_name": "Desk", "category": "Furniture", "quantity": 1, "price": 10, "discount": 0,
-        "date": "2024-01-01", "region": "North", **changes,
+        "transaction_id": f"T{number}",
+        "customer_id": "C001",
+        "product_id": "P1",
+        "product_name": "Desk",
+        "category": "Furniture",
+        "quantity": 1,
+        "price": 10,
+        "discount": 0,
+        "date": "2024-01-01",
+        "region": "North",
+        **changes,
     }
 
 
@@ -193,9 +201,10 @@ def test_a_repetition_says_of_which_batch(pipeline: Pipeline, desk: Desk) -> Non
     first = actions.submit_file(desk, name="a.json", content=upload(sale()))
     again = actions.submit_file(desk, name="other name.json", content=upload(sale()))
     assert (again.status, again.duplicate_of) == ("skipped", first.batch_id)
-    assert pipeline.value(
-        "select reason from etl.batch where batch_id = :id", id=again.batch_id
-    ) == f"same content as batch {first.batch_id}"
+    assert (
+        pipeline.value("select reason from etl.batch where batch_id = :id", id=again.batch_id)
+        == f"same content as batch {first.batch_id}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -214,9 +223,7 @@ def test_what_no_feed_can_be_is_not_kept(
 
 def test_the_size_is_checked_again(pipeline: Pipeline) -> None:
     settings = pipeline.settings.model_copy(update={"upload_limit_mb": 1})
-    small = Desk(
-        engine=pipeline.engine, settings=settings, operator=desk_of(pipeline).operator
-    )
+    small = Desk(engine=pipeline.engine, settings=settings, operator=desk_of(pipeline).operator)
     content = io.BytesIO(b" " * (1024 * 1024 + 1))
     with pytest.raises(UnreadableFileError, match="an upload may have 1"):
         actions.submit_file(small, name="a.json", content=content)
@@ -268,9 +275,7 @@ def test_while_a_run_holds_the_feed_an_upload_waits(
 ) -> None:
     monkeypatch.setattr(actions, "_PATIENCE_MS", 100)
     with pipeline.engine.begin() as held:
-        held.execute(
-            text("select from etl.dataset where dataset = 'sales' for no key update")
-        )
+        held.execute(text("select from etl.dataset where dataset = 'sales' for no key update"))
         done = actions.submit_file(desk, name="a.json", content=upload(sale()))
     assert (done.status, done.batch_id) == ("waiting", None)
     assert done.run_id is not None
@@ -298,7 +303,11 @@ def test_a_run_that_was_faster_keeps_its_batch(
 
 def test_a_generated_file_waits_in_the_landing_zone(pipeline: Pipeline, desk: Desk) -> None:
     wish: dict[str, Any] = {
-        "dataset": "sales", "records": 50, "seed": 3, "invalid_rate": 0.2, "format": "ndjson"
+        "dataset": "sales",
+        "records": 50,
+        "seed": 3,
+        "invalid_rate": 0.2,
+        "format": "ndjson",
     }
     made = actions.generate_file(desk, **wish)
     other = actions.generate_file(desk, **wish)
@@ -312,15 +321,23 @@ def test_a_generated_file_waits_in_the_landing_zone(pipeline: Pipeline, desk: De
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"records": 0}, {"records": actions.GENERATED_LIMIT + 1}, {"seed": -1},
-        {"invalid_rate": 1.5}, {"format": "xml"}, {"dataset": "../sales"},
+        {"records": 0},
+        {"records": actions.GENERATED_LIMIT + 1},
+        {"seed": -1},
+        {"invalid_rate": 1.5},
+        {"format": "xml"},
+        {"dataset": "../sales"},
     ],
 )
 def test_figures_out_of_range_generate_nothing(
     pipeline: Pipeline, desk: Desk, wrong: dict[str, Any]
 ) -> None:
     wish: dict[str, Any] = {
-        "dataset": "sales", "records": 5, "seed": 1, "invalid_rate": None, "format": "json"
+        "dataset": "sales",
+        "records": 5,
+        "seed": 1,
+        "invalid_rate": None,
+        "format": "json",
     }
     with pytest.raises(RevenueError):
         actions.generate_file(desk, **{**wish, **wrong})

@@ -49,7 +49,9 @@ def test_refused_whole(name: str, pipeline: Pipeline) -> None:
     assert run["status"] == "warned"
     assert name in run["reason"]
     assert pipeline.rows("select transaction_id from silver.sales") == [("T001",)]
-    [kept] = [path for path in settings.rejected.iterdir() if not path.name.endswith(".reason.json")]
+    [kept] = [
+        path for path in settings.rejected.iterdir() if not path.name.endswith(".reason.json")
+    ]
     assert kept.read_bytes() == content
     reason = json.loads((kept.parent / f"{kept.name}.reason.json").read_text())
     assert reason["code"] == code
@@ -70,7 +72,9 @@ def test_nothing_in_it_is_skipped_with_a_warning(content: bytes, pipeline: Pipel
     run = pipeline.run("sales")
     assert run["status"] == "warned"
     assert "holds no records" in run["reason"]
-    assert pipeline.value("select status from etl.batch where file_name = 'nothing.json'") == "skipped"
+    assert (
+        pipeline.value("select status from etl.batch where file_name = 'nothing.json'") == "skipped"
+    )
     assert pipeline.value("select count(*) from silver.sales") == 1
     assert '"level": "warning"' in (pipeline.settings.logs / "sales_etl_logs.log").read_text()
 
@@ -102,7 +106,9 @@ ACCEPTED: dict[str, bytes] = {
     "lines": (json.dumps(sale(1)) + "\n\n" + json.dumps(sale(2)) + "\n").encode(),
     "arrays": (json.dumps([sale(1)]) + json.dumps([sale(2)])).encode(),
     "gzip": gzip.compress(json.dumps([sale(1), sale(2)]).encode()),
-    "duplicate keys": json.dumps([sale(1), sale(2)]).replace('"T001"', '"X", "transaction_id": "T001"').encode(),
+    "duplicate keys": json.dumps([sale(1), sale(2)])
+    .replace('"T001"', '"X", "transaction_id": "T001"')
+    .encode(),
     "50,000 keys": json.dumps([sale(1, **{f"k{n}": n for n in range(50_000)}), sale(2)]).encode(),
 }
 
@@ -112,7 +118,10 @@ def test_accepted(name: str, pipeline: Pipeline) -> None:
     pipeline.land("file.json", ACCEPTED[name])
     run = pipeline.run("sales")
     assert run["status"] == "succeeded"
-    assert pipeline.rows("select transaction_id from silver.sales order by 1") == [("T001",), ("T002",)]
+    assert pipeline.rows("select transaction_id from silver.sales order by 1") == [
+        ("T001",),
+        ("T002",),
+    ]
 
 
 def test_one_object_is_a_file_of_one_record(pipeline: Pipeline) -> None:
@@ -122,8 +131,18 @@ def test_one_object_is_a_file_of_one_record(pipeline: Pipeline) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["UPPER.JSON", "with space.json", "größe.json", "a\nb.json", "CON", "x" * 200 + ".json",
-     "=cmd.json", "‮evil.json", "-rf.json", "data.ndjson"],
+    [
+        "UPPER.JSON",
+        "with space.json",
+        "größe.json",
+        "a\nb.json",
+        "CON",
+        "x" * 200 + ".json",
+        "=cmd.json",
+        "‮evil.json",
+        "-rf.json",
+        "data.ndjson",
+    ],
 )
 def test_any_file_name_is_safe(name: str, pipeline: Pipeline) -> None:
     pipeline.land(name, [sale(1)])
@@ -165,18 +184,33 @@ RECORDS: list[tuple[Any, str]] = [
     (5, "Not an object"),
     (None, "Not an object"),
     ([sale(1)], "Not an object"),
-    *(({"quantity": value}, Q) for value in (
-        None, 0, -1, 2.5, "three", True, [1], {}, 2**31, "1e400000000", 1e300, ""
-    )),
-    *((priced(value), "Invalid price") for value in (
-        "1,234.50", "€12", -5, 10**10, "9999999999.995", "abc", True, [1], {"a": 1}
-    )),
+    *(
+        ({"quantity": value}, Q)
+        for value in (None, 0, -1, 2.5, "three", True, [1], {}, 2**31, "1e400000000", 1e300, "")
+    ),
+    *(
+        (priced(value), "Invalid price")
+        for value in ("1,234.50", "€12", -5, 10**10, "9999999999.995", "abc", True, [1], {"a": 1})
+    ),
     *((priced(value), "Missing price") for value in (None, "", "  ")),
     *(({"discount": value}, D) for value in (10, -0.1, 1.0000001, "abc", True, [0], "110%")),
-    *(({"date": value}, LATE) for value in (
-        "2023-02-30", "31-13-2023", 1673778600, "now", "infinity", "10000-01-01",
-        "2023-01-01T24:00:00", "2023-01-01T10:00:60", None, "", [1], "03/05/2023",
-    )),
+    *(
+        ({"date": value}, LATE)
+        for value in (
+            "2023-02-30",
+            "31-13-2023",
+            1673778600,
+            "now",
+            "infinity",
+            "10000-01-01",
+            "2023-01-01T24:00:00",
+            "2023-01-01T10:00:60",
+            None,
+            "",
+            [1],
+            "03/05/2023",
+        )
+    ),
     ({"transaction_id": None}, "Missing transaction_id"),
     ({"transaction_id": "  "}, "Missing transaction_id"),
     ({"transaction_id": ["T1"]}, "Invalid transaction_id"),
@@ -271,11 +305,18 @@ def test_raw_holds_every_record_exactly_as_received(pipeline: Pipeline) -> None:
     ]
     pipeline.land("file.json", ("[" + ",\n".join(texts) + "]").encode())
     pipeline.run("sales")
-    assert [row[0] for row in pipeline.rows("select record from raw.sales_raw order by position")] == texts
+    assert [
+        row[0] for row in pipeline.rows("select record from raw.sales_raw order by position")
+    ] == texts
 
 
 def test_exports_defuse_formulas(pipeline: Pipeline, tmp_path: Path) -> None:
-    bad = {"customer_id": None, "customer_name": "=cmd|'/c calc'!A1", "email": "@x", "region": "-1+2"}
+    bad = {
+        "customer_id": None,
+        "customer_name": "=cmd|'/c calc'!A1",
+        "email": "@x",
+        "region": "-1+2",
+    }
     pipeline.land("customers.json", [{**bad, "join_date": None, "loyalty_points": -7}])
     pipeline.run("customers")
     text = (pipeline.settings.logs / "invalid_customers.csv").read_text()

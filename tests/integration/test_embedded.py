@@ -39,7 +39,7 @@ as_root = pytest.mark.skipif(
 )
 
 ROOT = Path(__file__).parents[2]
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # a thousand small files a cluster: disks are slow
+SHARED_MEMORY = Path("/dev/shm")  # a thousand small files a cluster: disks are slow
 FAST_DISK = (
     SHARED_MEMORY
     if SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).free > 2 * 1024**3

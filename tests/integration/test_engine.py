@@ -178,7 +178,12 @@ def test_customers_are_judged_as_received_then_cleaned(pipeline: Pipeline) -> No
     assert_sound(pipeline)
     with (pipeline.settings.logs / "invalid_customers.csv").open(newline="") as file:
         found = list(csv.DictReader(file))
-    assert [row["err_customer_id"] for row in found] == ["", "customer_id is NULL", "", "Invalid customer_id"]
+    assert [row["err_customer_id"] for row in found] == [
+        "",
+        "customer_id is NULL",
+        "",
+        "Invalid customer_id",
+    ]
     assert found[0]["err_email"] == "email length > 50"
 
 
@@ -323,7 +328,9 @@ def test_a_worker_told_to_stop_gives_its_run_back(pipeline: Pipeline) -> None:
     stop = threading.Event()
     with pipeline.engine.begin() as connection:
         runs.enqueue(connection, "sales", actor="tester")
-    with worker.Presence(pipeline.engine, pipeline.settings, "worker", told_to_stop=stop) as presence:
+    with worker.Presence(
+        pipeline.engine, pipeline.settings, "worker", told_to_stop=stop
+    ) as presence:
         claim = runs.claim(pipeline.engine, presence.worker_id)
         assert claim is not None
         stop.set()

@@ -56,7 +56,9 @@ def test_golden_case(case: Path, pipeline: Pipeline, request: pytest.FixtureRequ
     with pipeline.engine.connect() as connection:
         assert broken(connection, pipeline.settings.home, quiet=True) == []
     tables = TABLES[dataset] | {
-        "quarantine.csv": QUARANTINE, "warnings.csv": WARNINGS, "batches.csv": BATCHES,
+        "quarantine.csv": QUARANTINE,
+        "warnings.csv": WARNINGS,
+        "batches.csv": BATCHES,
     }
     for name, sql in tables.items():
         found = _as_csv(pipeline, sql)

@@ -8,10 +8,16 @@ import shutil
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import text
 
 from etl import failpoints
 from tests import conftest

@@ -1,4 +1,4 @@
-"""A third feed needs one declaration, one printed migration and one golden case; no engine change."""
+"""A third feed needs a declaration, a printed migration and a golden case; no engine change."""
 
 from __future__ import annotations
 
@@ -24,29 +24,47 @@ RETURNS = Dataset(
     recognised_by=frozenset({"return_id"}),
     columns=(
         Column(
-            name="return_id", type="varchar(100)", comment="Return key", normalise=normalise.text,
+            name="return_id",
+            type="varchar(100)",
+            comment="Return key",
+            normalise=normalise.text,
             is_text=True,
         ),
         Column(
-            name="returned_on", type="timestamp", comment="Moment of the return, UTC",
-            normalise=normalise.timestamp, required=True,
+            name="returned_on",
+            type="timestamp",
+            comment="Moment of the return, UTC",
+            normalise=normalise.timestamp,
+            required=True,
         ),
         Column(
-            name="pieces", type="integer", comment="Pieces returned",
-            normalise=normalise.whole_number, required=True, check="pieces > 0",
+            name="pieces",
+            type="integer",
+            comment="Pieces returned",
+            normalise=normalise.whole_number,
+            required=True,
+            check="pieces > 0",
         ),
     ),
     rules=(
         Rule(
-            code="return_id_missing", column="return_id", kind="not_null",
-            message="Missing return_id", judges=Judges.RECEIVED,
+            code="return_id_missing",
+            column="return_id",
+            kind="not_null",
+            message="Missing return_id",
+            judges=Judges.RECEIVED,
         ),
         Rule(
-            code="returned_on_invalid", column="returned_on", kind="parses_as",
-            parameters={"type": "date", "required": True}, message="Invalid returned_on",
+            code="returned_on_invalid",
+            column="returned_on",
+            kind="parses_as",
+            parameters={"type": "date", "required": True},
+            message="Invalid returned_on",
         ),
         Rule(
-            code="pieces_invalid", column="pieces", kind="between",
+            code="pieces_invalid",
+            column="pieces",
+            kind="between",
             parameters={"min": 1, "max": 2147483647, "whole": True, "required": True},
             message="Invalid pieces",
         ),

@@ -55,7 +55,9 @@ def load_commits_before_its_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @mistake
 def repetitions_are_not_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
-    replace(monkeypatch, "queries/batches.newest", "dataset = :dataset", "dataset = :dataset and false")
+    replace(
+        monkeypatch, "queries/batches.newest", "dataset = :dataset", "dataset = :dataset and false"
+    )
 
 
 @mistake
@@ -103,14 +105,19 @@ def superseded_records_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 @mistake
 def quarantine_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     replace(
-        monkeypatch, "queries/quality.quarantine", "dq_errors is not null", "position % 7 <> 0 and dq_errors is not null"
+        monkeypatch,
+        "queries/quality.quarantine",
+        "dq_errors is not null",
+        "position % 7 <> 0 and dq_errors is not null",
     )
 
 
 @mistake
 def updates_do_not_reach_gold(monkeypatch: pytest.MonkeyPatch) -> None:
     replace(
-        monkeypatch, "gold/sales.update_transactions", "s.batch_id = any(:batches)",
+        monkeypatch,
+        "gold/sales.update_transactions",
+        "s.batch_id = any(:batches)",
         "s.batch_id = any(:batches) and false",
     )
 
@@ -121,7 +128,9 @@ def promoted_before_gold_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def promote_batches(execution: Any, connection: Connection, *args: Any, **options: Any) -> int:
         with execution.engine.begin() as other:
-            other.exec_driver_sql("update etl.batch set status = 'promoted' where status = 'loaded'")
+            other.exec_driver_sql(
+                "update etl.batch set status = 'promoted' where status = 'loaded'"
+            )
         failpoints.hit("promote.before_commit")
         return original(execution, connection, *args, **options)
 
@@ -146,18 +155,21 @@ def files_stay_in_the_landing_zone(monkeypatch: pytest.MonkeyPatch) -> None:
 @mistake
 def insert_date_is_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     # a clock that stands still
+    replace(monkeypatch, "queries/batches.next_insert_date", "+ interval '1 microsecond'", "")
     replace(
-        monkeypatch, "queries/batches.next_insert_date", "+ interval '1 microsecond'", ""
-    )
-    replace(
-        monkeypatch, "queries/batches.next_insert_date", "clock_timestamp()", "timestamptz '2020-01-01'"
+        monkeypatch,
+        "queries/batches.next_insert_date",
+        "clock_timestamp()",
+        "timestamptz '2020-01-01'",
     )
 
 
 @mistake
 def the_watermark_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
     replace(
-        monkeypatch, "queries/batches.move_watermark", "pipeline_name = :pipeline_name",
+        monkeypatch,
+        "queries/batches.move_watermark",
+        "pipeline_name = :pipeline_name",
         "pipeline_name = :pipeline_name and false",
     )
 
@@ -169,7 +181,12 @@ def test_the_mistake_is_noticed(
     MISTAKES[name](monkeypatch)
     fire = Harness(pipeline.engine, database_url, pipeline.settings, seed=7)
     noticed: list[str] = []
-    for failpoint in ("load.after_merge", "extract.after_commit", "promote.before_commit", *[""] * 5):
+    for failpoint in (
+        "load.after_merge",
+        "extract.after_commit",
+        "promote.before_commit",
+        *[""] * 5,
+    ):
         fire.land()
         if failpoint:
             with contextlib.suppress(AssertionError):

@@ -42,7 +42,17 @@ def open_page(clean: Engine, settings: Settings) -> Iterator[Open]:
 def words(at: AppTest) -> str:
     """Return everything that the page says in words."""
     kinds = (
-        "title", "header", "subheader", "markdown", "caption", "text", "code", "error", "warning",
-        "info", "success", "toast",
+        "title",
+        "header",
+        "subheader",
+        "markdown",
+        "caption",
+        "text",
+        "code",
+        "error",
+        "warning",
+        "info",
+        "success",
+        "toast",
     )
     return "\n".join(str(element.value) for kind in kinds for element in getattr(at, kind))

@@ -15,12 +15,20 @@ from tests.conftest import Pipeline
 from tests.pages.conftest import Open, words
 
 SALE = {
-    "transaction_id": "T1", "customer_id": "C1", "product_id": "P1", "quantity": 1, "price": 10,
+    "transaction_id": "T1",
+    "customer_id": "C1",
+    "product_id": "P1",
+    "quantity": 1,
+    "price": 10,
     "date": "2024-01-01",
 }
 HOSTILE = "![x](https://evil.example/x.png)<script>alert(1)</script>"
 EVERYTHING: dict[str, Any] = {
-    "dataset": None, "status": None, "rule_id": None, "search": None, "run_id": None
+    "dataset": None,
+    "status": None,
+    "rule_id": None,
+    "search": None,
+    "run_id": None,
 }
 
 
@@ -53,7 +61,9 @@ def test_the_queue_shows_key_and_reasons_newest_first(open_page: Open, loaded: P
     table = open_page("invalid_records").dataframe[0].value
     assert table["dataset"].tolist() == ["customers", "sales", "sales", "sales"]
     assert table["dq_errors"].tolist() == [
-        "customer_id is NULL", "Invalid discount", "Missing price; Invalid quantity",
+        "customer_id is NULL",
+        "Invalid discount",
+        "Missing price; Invalid quantity",
         "Invalid quantity",
     ]
     assert table["record_key"].tolist()[2] == HOSTILE
@@ -62,8 +72,12 @@ def test_the_queue_shows_key_and_reasons_newest_first(open_page: Open, loaded: P
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        ({"feed": "customers"}, 1), ({"status": "open"}, 4), ({"status": "fixed"}, 0),
-        ({"key": "t2"}, 1), ({"key": "%"}, 0), ({"key": "evil.example"}, 1),
+        ({"feed": "customers"}, 1),
+        ({"status": "open"}, 4),
+        ({"status": "fixed"}, 0),
+        ({"key": "t2"}, 1),
+        ({"key": "%"}, 0),
+        ({"key": "evil.example"}, 1),
         ({"feed": "sales", "key": "T2"}, 1),
     ],
 )
@@ -114,9 +128,7 @@ def test_one_record_is_shown_as_received_with_its_reasons(
     assert "![x](" not in markdown
     assert "<script>" not in markdown
     at.toggle(key="pretty").set_value(False).run()
-    assert at.code[0].value == loaded.value(
-        "select record from raw.sales_raw where position = 3"
-    )
+    assert at.code[0].value == loaded.value("select record from raw.sales_raw where position = 3")
 
 
 def test_newer_and_older_walk_the_queue(open_page: Open, loaded: Pipeline) -> None:

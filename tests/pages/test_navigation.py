@@ -34,9 +34,12 @@ def test_the_operator_is_named(open_page: Open) -> None:
 @pytest.mark.parametrize(
     ("name", "query"),
     [
-        ("runs", {"run": 999}), ("runs", {"run": "1; drop table etl.run"}),
-        ("runs", {"run": "9" * 30}), ("runs", {"status": "nonsense", "feed": "<b>", "page": "-1"}),
-        ("runs", {"page": 99}), ("invalid_records", {"record": 999}),
+        ("runs", {"run": 999}),
+        ("runs", {"run": "1; drop table etl.run"}),
+        ("runs", {"run": "9" * 30}),
+        ("runs", {"status": "nonsense", "feed": "<b>", "page": "-1"}),
+        ("runs", {"page": 99}),
+        ("invalid_records", {"record": 999}),
         ("invalid_records", {"rule": "x", "from_run": "x", "page": "0", "key": "%_\\"}),
         ("upload", {"status": "nonsense", "feed": "'"}),
     ],
@@ -68,9 +71,15 @@ def test_a_database_that_is_away_is_said_in_words(
 @pytest.mark.parametrize(
     "hostile",
     [
-        "![x](https://evil.example/a.png)", "[click](javascript:alert(1))", "<img src=x>",
-        ":red[x] :material/home: :tada:", "$x$ `code` *b* _i_ ~s~", "# title\n- list", "a\x00b",
-        "\ud800", "https://evil.example www.evil.example me@evil.example",
+        "![x](https://evil.example/a.png)",
+        "[click](javascript:alert(1))",
+        "<img src=x>",
+        ":red[x] :material/home: :tada:",
+        "$x$ `code` *b* _i_ ~s~",
+        "# title\n- list",
+        "a\x00b",
+        "\ud800",
+        "https://evil.example www.evil.example me@evil.example",
     ],
 )
 def test_escaped_text_has_no_markdown_left(hostile: str) -> None:
@@ -87,8 +96,14 @@ def test_escaped_text_has_no_markdown_left(hostile: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [
-        (0, "just now"), (5, "5 s ago"), (61, "1 min ago"), (3600, "1 hour ago"),
-        (7300, "2 hours ago"), (86400, "1 day ago"), (200_000, "2 days ago"), (-120, "in 2 min"),
+        (0, "just now"),
+        (5, "5 s ago"),
+        (61, "1 min ago"),
+        (3600, "1 hour ago"),
+        (7300, "2 hours ago"),
+        (86400, "1 day ago"),
+        (200_000, "2 days ago"),
+        (-120, "in 2 min"),
     ],
 )
 def test_times_in_words(seconds: int, expected: str) -> None:
@@ -105,17 +120,26 @@ def test_a_csv_holds_no_formulas() -> None:
 
 def test_every_state_has_words_icon_and_colour(pipeline: Pipeline) -> None:
     for table, column in (
-        ("etl.run", "status"), ("etl.step", "status"), ("etl.batch", "status"),
-        ("dq.quarantine", "status"), ("etl.log", "level"),
+        ("etl.run", "status"),
+        ("etl.step", "status"),
+        ("etl.batch", "status"),
+        ("dq.quarantine", "status"),
+        ("etl.log", "level"),
     ):
         [(check,)] = pipeline.rows(
             "select string_agg(pg_get_constraintdef(oid), ' ') from pg_constraint "
             "where conrelid = cast(:table as regclass) and contype = 'c' "
             "and pg_get_constraintdef(oid) like '%' || :column || ' = ANY (ARRAY%'",
-            table=table, column=column,
+            table=table,
+            column=column,
         )
-        allowed = set(check.split("ARRAY[", 1)[1].split("]", 1)[0].replace("'", "").replace(
-            "::text", "").split(", "))
+        allowed = set(
+            check.split("ARRAY[", 1)[1]
+            .split("]", 1)[0]
+            .replace("'", "")
+            .replace("::text", "")
+            .split(", ")
+        )
         assert allowed <= set(components.STATES), table
 
 

@@ -13,7 +13,11 @@ from tests.conftest import Pipeline
 from tests.pages.conftest import Open, words
 
 SALE = {
-    "transaction_id": "T1", "customer_id": "C1", "product_id": "P1", "quantity": 1, "price": 10,
+    "transaction_id": "T1",
+    "customer_id": "C1",
+    "product_id": "P1",
+    "quantity": 1,
+    "price": 10,
     "date": "2024-01-01",
 }
 NOW = dt.datetime(2024, 5, 1, tzinfo=dt.UTC)
@@ -70,8 +74,12 @@ def test_a_hostile_rule_message_stays_text(open_page: Open, pipeline: Pipeline) 
 
 def status(**changes: Any) -> dict[str, Any]:
     return {
-        "now": NOW, "worker_heartbeat": NOW, "scheduler_heartbeat": NOW, "layers": [],
-        "open_invalid_records": 0, **changes,
+        "now": NOW,
+        "worker_heartbeat": NOW,
+        "scheduler_heartbeat": NOW,
+        "layers": [],
+        "open_invalid_records": 0,
+        **changes,
     }
 
 
@@ -85,7 +93,9 @@ def status(**changes: Any) -> dict[str, Any]:
         ({"open_invalid_records": 1}, 0, False, "Review invalid records"),
         ({}, 0, False, "Look at the numbers"),
         (
-            {"layers": [{"status": "failed", "dataset": "sales", "run_id": 7}]}, 3, False,
+            {"layers": [{"status": "failed", "dataset": "sales", "run_id": 7}]},
+            3,
+            False,
             "Look at the failed run of sales",
         ),
     ],

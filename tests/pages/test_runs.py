@@ -12,7 +12,11 @@ from tests.conftest import Pipeline
 from tests.pages.conftest import Open, words
 
 SALE = {
-    "transaction_id": "T1", "customer_id": "C1", "product_id": "P1", "quantity": 1, "price": 10,
+    "transaction_id": "T1",
+    "customer_id": "C1",
+    "product_id": "P1",
+    "quantity": 1,
+    "price": 10,
     "date": "2024-01-01",
 }
 
@@ -69,9 +73,7 @@ def test_a_long_list_has_pages(open_page: Open, pipeline: Pipeline) -> None:
     assert len(open_page("runs", page=77).dataframe[0].value) == 5
 
 
-def test_start_queues_a_run_and_ten_clicks_no_second(
-    open_page: Open, pipeline: Pipeline
-) -> None:
+def test_start_queues_a_run_and_ten_clicks_no_second(open_page: Open, pipeline: Pipeline) -> None:
     at = open_page("runs")
     for _ in range(3):
         at.button(key="start_sales").click().run()
@@ -122,7 +124,8 @@ def test_a_queued_run_is_cancelled_and_resumed(open_page: Open, pipeline: Pipeli
     at.button(key="resume").click().run()
     assert pipeline.value("select status from etl.run") == "queued"
     assert pipeline.rows("select action from etl.audit order by audit_id") == [
-        ("run.cancel",), ("run.resume",)
+        ("run.cancel",),
+        ("run.resume",),
     ]
 
 

@@ -11,15 +11,22 @@ from tests.conftest import Pipeline
 from tests.pages.conftest import Open, words
 
 SALE = {
-    "transaction_id": "T1", "customer_id": "C1", "product_id": "P1", "quantity": 1, "price": 10,
+    "transaction_id": "T1",
+    "customer_id": "C1",
+    "product_id": "P1",
+    "quantity": 1,
+    "price": 10,
     "date": "2024-01-01",
 }
 
 
 def choose(at: AppTest, *files: tuple[str, Any]) -> AppTest:
     contents = [
-        (name, value if isinstance(value, bytes) else json.dumps(value).encode(),
-         "application/json")
+        (
+            name,
+            value if isinstance(value, bytes) else json.dumps(value).encode(),
+            "application/json",
+        )
         for name, value in files
     ]
     at.file_uploader[0].upload(contents if len(contents) > 1 else contents[0])
@@ -53,7 +60,9 @@ def test_accept_makes_batch_and_run_and_empties_the_uploader(
     batch, run = pipeline.rows(
         "select b.batch_id, r.run_id from etl.batch b join etl.run r using (run_id)"
     )[0]
-    assert plain(at.success[0].value) == f"**a.json** is batch {batch} of sales; run {run} loads it."
+    assert (
+        plain(at.success[0].value) == f"**a.json** is batch {batch} of sales; run {run} loads it."
+    )
     assert not at.file_uploader[0].value
     assert pipeline.value("select count(*) from etl.audit where action = 'file.submit'") == 1
     assert at.dataframe[0].value["file_name"].tolist() == ["a.json"]
@@ -94,7 +103,8 @@ def test_generate_and_load(open_page: Open, pipeline: Pipeline) -> None:
     ]
     assert pipeline.value("select status from etl.run") == "queued"
     assert pipeline.rows("select action from etl.audit order by audit_id") == [
-        ("file.generate",), ("file.submit",)
+        ("file.generate",),
+        ("file.submit",),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Files in: what is accepted, what is refused with which code and place, and that nothing slips by."""
+"""Files in: what is accepted, what is refused with which code and place."""
 
 from __future__ import annotations
 
@@ -45,13 +45,17 @@ ACCEPTED = {
     "UTF-32": ('[{"a":"é"}]'.encode("utf-32"), ['{"a":"é"}'.encode()]),
     "duplicate keys": (b'[{"a":1,"a":2}]', [b'{"a":1,"a":2}']),
     "NUL and half characters as escapes": (
-        b'[{"a":"\\u0000\\ud800"}, 1]', [b'{"a":"\\u0000\\ud800"}', b"1"],
+        b'[{"a":"\\u0000\\ud800"}, 1]',
+        [b'{"a":"\\u0000\\ud800"}', b"1"],
     ),
     "brackets in strings": (b"[" + SALE + b"," + SALE + b"]", [SALE, SALE]),
     "tiny numbers": (b"[1e-400, 1e308]", [b"1e-400", b"1e308"]),
     "100 levels": (b"[" + b"[" * 100 + b"]" * 100 + b"]", [b"[" * 100 + b"]" * 100]),
     "200 digits": (b"[" + b"7" * 200 + b"]", [b"7" * 200]),
-    "right-to-left and combining": ('[{"a":"\u202eab\u0301"}]'.encode(), ['{"a":"\u202eab\u0301"}'.encode()]),
+    "right-to-left and combining": (
+        '[{"a":"\u202eab\u0301"}]'.encode(),
+        ['{"a":"\u202eab\u0301"}'.encode()],
+    ),
     "gzip": (gzip.compress(b'[{"a":1}]'), [b'{"a":1}']),
     "gzip in two members": (gzip.compress(b'[{"a":') + gzip.compress(b"1}]"), [b'{"a":1}']),
 }
@@ -180,9 +184,15 @@ def test_decoding_loses_no_digit() -> None:
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text() | st.sampled_from(["},{", "}, {\n", "\\", '"', "\ud800", "\0", "[["]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.sampled_from(["},{", "}, {\n", "\\", '"', "\ud800", "\0", "[["]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 separators = st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " : ")])
