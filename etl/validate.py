@@ -239,7 +239,7 @@ KINDS: Mapping[str, Kind] = {
 
 def sentence(rule: Rule) -> str:
     """Return the rule in words."""
-    return KINDS[rule.kind].sentence.format(column=rule.column, **rule.parameters)
+    return KINDS[rule.kind].sentence.format(**{**rule.parameters, "column": rule.column})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,140 @@
+"""Writes docs/reference/ from the code itself: settings, commands, rules (`make docs`)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from app import metrics  # noqa: E402
+from app.cli import cli  # noqa: E402
+from etl import datasets, validate  # noqa: E402
+from etl.settings import PREFIX, Settings  # noqa: E402
+
+FOLDER = ROOT / "docs" / "reference"
+_NOTE = "<!-- Written by `make docs`; a test fails when it is out of date. -->\n"
+
+
+def settings_page() -> str:
+    """Return every setting with type, default and unit."""
+    lines = [
+        "# Settings",
+        _NOTE,
+        "Read once at the start: from the environment, then from `.env`. Any of them may come from a",
+        f"file instead: `{PREFIX}<NAME>_FILE` names it (Docker secrets).",
+        "",
+        "| variable | type | default | meaning |",
+        "|---|---|---|---|",
+    ]
+    for name, field in Settings.model_fields.items():
+        kind = getattr(field.annotation, "__name__", str(field.annotation)).replace("|", "\\|")
+        default = field.get_default(call_default_factory=False)
+        shown = default.get_secret_value() if hasattr(default, "get_secret_value") else default
+        given = field.default_factory is None and shown is not None
+        lines.append(
+            f"| `{PREFIX}{name.upper()}` | {kind.replace('SecretStr', 'str')} "
+            f"| {f'`{shown}`' if given else '–'} | {field.description} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def commands_page() -> str:
+    """Return the help of every command."""
+    lines = [
+        "# Commands",
+        _NOTE,
+        "Exit status: 0 succeeded, 1 failed, 2 wrong use, 3 rejected records or warnings where",
+        "`--strict` is given.",
+        "",
+    ]
+    for path, command in _commands(cli, ("revenue",)):
+        context = click.Context(command, info_name=" ".join(path), max_content_width=95)
+        lines += [f"## {' '.join(path)}", "", "```", command.get_help(context), "```", ""]
+    return "\n".join(lines)
+
+
+def _commands(
+    group: click.Group, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from _commands(command, (*path, name))
+
+
+def rules_page() -> str:
+    """Return the shipped rules of every feed and the catalogue of kinds."""
+    lines = [
+        "# Rules",
+        _NOTE,
+        "The shipped defaults, in the order of their messages. `reject` sends a record to quarantine;",
+        "`warn` keeps and counts it. A rule judges the value as received or after normalising.",
+        "",
+    ]
+    for dataset in datasets.declared().values():
+        lines += [
+            f"## {dataset.title}",
+            "",
+            "| message | severity | judges | rule |",
+            "|---|---|---|---|",
+        ]
+        lines += [
+            f"| {rule.message} | {rule.severity} | {rule.judges} | {validate.sentence(rule)} |"
+            for rule in dataset.rules
+        ]
+        lines += [
+            "",
+            "| column | type | from | normalised |",
+            "|---|---|---|---|",
+            *(
+                f"| `{column.name}` | {column.type} | "
+                f"{', '.join(f'`{path}`' for path in column.paths)} | {column.comment} |"
+                for column in dataset.columns
+            ),
+            "",
+        ]
+    lines += ["## Kinds of rules", "", "| kind | sentence | parameters |", "|---|---|---|"]
+    lines += [
+        f"| `{name}` | {kind.sentence} | "
+        f"{', '.join(f'{key}: {value}' for key, value in kind.parameters.items()) or '–'} |"
+        for name, kind in validate.KINDS.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def metrics_page() -> str:
+    """Return the metric catalogue."""
+    lines = [
+        "# Metrics",
+        _NOTE,
+        "| metric | unit | meaning | in Power BI (DAX) |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {metric.title} (`{metric.name}`) | {metric.unit} | {metric.description} | `{metric.dax}` |"
+        for metric in metrics.METRICS
+    ]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {
+    "settings.md": settings_page,
+    "commands.md": commands_page,
+    "rules.md": rules_page,
+    "metrics.md": metrics_page,
+}
+
+
+def main() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, page in PAGES.items():
+        (FOLDER / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
