@@ -52,7 +52,7 @@ class Execution:
     check: Callable[[], None]  # raises RunCancelledError
     report: Progress
     rules: Sequence[Rule] = ()
-    rule_set: str | None = None
+    rule_set: str = ""
     notes: list[str] = field(default_factory=list)
 
     @contextlib.contextmanager
@@ -242,7 +242,7 @@ def _log_counts(execution: Execution, batch: Batch, count: Counts) -> None:
 
 def _take_one(execution: Execution, batch: Batch) -> Counts:
     with execution.transaction() as connection:
-        stage = Stage(connection, execution.dataset, execution.rules)
+        stage = Stage(connection, execution.dataset, execution.rules, execution.rule_set)
         with stage.filling():
             if batch.status == "accepted":
                 # judged while raw is written: the records need no second read
@@ -251,7 +251,7 @@ def _take_one(execution: Execution, batch: Batch) -> Counts:
                 replay(execution, [batch], stage.add)
         execution.begin(Step.LOAD)
         execution.check()
-        counts = load(execution, connection, [batch], stage.judged)
+        counts = load(execution, connection, [batch], stage)
         execution.checkpoint(connection, Step.LOAD, _records(counts))
         failpoints.hit("load.before_commit")
     failpoints.hit("load.after_commit")
@@ -273,10 +273,13 @@ def _judge_again(execution: Execution) -> bool:
         return False
     execution.begin(Step.LOAD)
     with execution.transaction() as connection:
-        stage = Stage(connection, execution.dataset, execution.rules)
+        identities = [batch.batch_id for batch in batches]
+        stage = Stage(
+            connection, execution.dataset, execution.rules, execution.rule_set, again=identities
+        )
         with stage.filling():
             replay(execution, batches, stage.add)
-        counts = load(execution, connection, batches, stage.judged, is_full=True)
+        counts = load(execution, connection, batches, stage, is_full=True)
         execution.begin(Step.PROMOTE)
         touched = promote_batches(execution, connection, list(counts), is_full=True)
         execution.checkpoint(connection, Step.LOAD, _records(counts))
@@ -346,7 +349,7 @@ def _finish(execution: Execution, *, refused: int, changed: bool) -> Outcome:
             "queries/runs.finish",
             run_id=execution.run_id,
             status=outcome.status.value,
-            rule_set=execution.rule_set,
+            rule_set=execution.rule_set or None,
             ledger=json.dumps([leg.as_dict() for leg in legs]),
             is_balanced=all(leg.balanced for leg in legs),
             reason_code=outcome.reason_code,

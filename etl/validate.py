@@ -246,14 +246,14 @@ def sentence(rule: Rule) -> str:
 class Judgement:
     """The judged records: one element a record in each array.
 
-    `dq_errors` is null for a valid record. `rule_ids` are the broken rules, rejections and
-    warnings, as a PostgreSQL array literal, null when there are none.
+    `dq_errors` is null for a valid record. `broken` has one element a violation, rejections and
+    warnings: the index of the rule and the index of the record.
     """
 
     count: int
     columns: dict[str, pa.Array]
     dq_errors: pa.StringArray
-    rule_ids: pa.StringArray
+    broken: tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 def judge(records: Sequence[bytes], dataset: Dataset, rules: Sequence[Rule]) -> Judgement:
@@ -285,37 +285,34 @@ def judge(records: Sequence[bytes], dataset: Dataset, rules: Sequence[Rule]) -> 
             broken[index] &= ~broken[refusing].any(axis=0)
     if not_object is not None:
         broken[:, not_object] = False
-    dq_errors, rule_ids = _verdicts(broken, rules, not_object)
+    dq_errors = _messages(broken, rules)
+    if not_object is not None:
+        dq_errors = pa.compute.if_else(pa.array(not_object), NOT_AN_OBJECT, dq_errors)
     return Judgement(
         count=received.count,
         columns={name: pa.array(values.text) for name, values in others.items()},
         dq_errors=dq_errors,
-        rule_ids=rule_ids,
+        broken=np.nonzero(broken),
     )
 
 
-def _verdicts(
-    broken: NDArray[np.bool_], rules: Sequence[Rule], not_object: Mask | None
-) -> tuple[pa.StringArray, pa.StringArray]:
-    """Join messages and rule ids; records mostly break the same few combinations of rules."""
+def _messages(broken: NDArray[np.bool_], rules: Sequence[Rule]) -> pa.StringArray:
+    """Join each record's messages; records mostly break the same few combinations of rules."""
     # a number for each record's combination; folded, because rules may outnumber a number's bits
-    inverse = np.zeros(broken.shape[1], np.int64)
+    combination = np.zeros(broken.shape[1], np.int64)
+    first = np.zeros(min(1, broken.shape[1]), np.int64)
     for some in range(0, len(rules), _FOLD):
-        bits = broken[some : some + _FOLD]
-        key = inverse << _FOLD
-        for bit, mask_ in enumerate(bits):
-            if mask_.any():
-                key |= mask_.astype(np.int64) << bit
-        _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+        key = combination << _FOLD
+        for bit, breaks in enumerate(broken[some : some + _FOLD]):
+            if breaks.any():
+                key |= breaks.astype(np.int64) << bit
+        _, first, combination = np.unique(key, return_index=True, return_inverse=True)
     messages: list[str | None] = []
-    identities: list[str | None] = []
-    for row in first:
-        hit = [rule for rule, is_broken in zip(rules, broken[:, row], strict=True) if is_broken]
-        rejections = [rule.message for rule in hit if rule.severity is Severity.REJECT]
+    for record in first:
+        rejections = [
+            rule.message
+            for rule, is_broken in zip(rules, broken[:, record], strict=True)
+            if is_broken and rule.severity is Severity.REJECT
+        ]
         messages.append("; ".join(dict.fromkeys(rejections)) or None)
-        identities.append("{" + ",".join(str(rule.rule_id) for rule in hit) + "}" if hit else None)
-    indices = pa.array(inverse.ravel())
-    dq_errors = pa.array(messages, pa.string()).take(indices)
-    if not_object is not None:
-        dq_errors = pa.compute.if_else(pa.array(not_object), NOT_AN_OBJECT, dq_errors)
-    return dq_errors, pa.array(identities, pa.string()).take(indices)
+    return pa.array(messages, pa.string()).take(pa.array(combination.ravel()))

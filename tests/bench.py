@@ -33,7 +33,7 @@ from etl import settings as settings_module
 from etl.datasets import sales
 from etl.db import migrate
 from etl.db.connect import connect, raw_cursor
-from etl.db.copy_stream import copy_into, copy_text
+from etl.db.copy_stream import copy_text, copying
 from etl.db.embedded import EmbeddedServer
 from tests.conftest import EMPTY
 
@@ -144,10 +144,13 @@ def copy_baseline(bench: Bench, chunks: Sequence[list[bytes]]) -> float:
     def copy() -> None:
         with (
             bench.engine.begin() as connection,
-            copy_into(connection, "public.bare", ["record"]) as stream,
+            copying(connection) as stream,
         ):
             for records in chunks:
-                stream.write(copy_text([pa.array(records, pa.binary()).cast(pa.string())]))
+                stream.write(
+                    "public.bare (record)",
+                    copy_text([pa.array(records, pa.binary()).cast(pa.string())]),
+                )
 
     seconds = timed(copy)
     with bench.engine.begin() as connection:

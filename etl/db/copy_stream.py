@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import queue
 import threading
 from collections.abc import Iterator, Sequence
@@ -52,60 +53,57 @@ def _contiguous(lines: pa.Array) -> bytes:
 
 
 class CopyStream:
-    """An open COPY … FROM STDIN; `write` hands text to the thread that feeds the server."""
+    """COPYs text into tables of one transaction, in order, by a thread of its own."""
 
-    def __init__(self, cursor: Any, statement: str) -> None:
+    def __init__(self, cursor: Any) -> None:
         self._cursor = cursor
-        self._statement = statement
-        self._buffers: queue.Queue[bytes] = queue.Queue(_DEPTH)
+        self._waiting: queue.Queue[tuple[str, bytes] | None] = queue.Queue(_DEPTH)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="copy", daemon=True)
         self._thread.start()
 
-    def read(self, size: int = -1) -> bytes:
-        """Called by the driver; a whole buffer at a time."""
-        del size
-        return self._buffers.get()
-
-    def write(self, text: bytes) -> None:
+    def write(self, target: str, text: bytes) -> None:
+        """Hand text on for `target`, a table of ours with its columns."""
         while text:
             if self._error is not None:
                 raise self._error
             try:
-                self._buffers.put(text, timeout=0.2)
+                self._waiting.put((target, text), timeout=0.2)
             except queue.Full:
                 continue
             return
 
     def close(self) -> None:
         """Wait until the server has everything; raise what went wrong there."""
-        self._end(b"")
+        self.abort()
         if self._error is not None:
             raise self._error
 
     def abort(self) -> None:
         """Let the thread end; the caller rolls the transaction back."""
-        self._end(b"")
-
-    def _end(self, last: bytes) -> None:
         while self._thread.is_alive():
             with contextlib.suppress(queue.Full):
-                self._buffers.put(last, timeout=0.05)
+                self._waiting.put(None, timeout=0.05)
                 break
         self._thread.join()
 
     def _run(self) -> None:
         try:
-            self._cursor.copy_expert(self._statement, self)
+            while (item := self._waiting.get()) is not None:
+                target, text = item
+                self._cursor.copy_expert(f"copy {target} from stdin", io.BytesIO(text), len(text))
         except BaseException as error:  # noqa: BLE001 - handed to the writer, raised there
             self._error = error
 
 
 @contextlib.contextmanager
-def copy_into(connection: Connection, table: str, columns: Sequence[str]) -> Iterator[CopyStream]:
-    """Open a COPY into `table` (a name of ours) inside the connection's transaction."""
+def copying(connection: Connection) -> Iterator[CopyStream]:
+    """Open a stream of COPYs inside the connection's transaction.
+
+    Nothing else may use the connection until the block ends.
+    """
     with contextlib.closing(raw_cursor(connection)) as cursor:
-        stream = CopyStream(cursor, f"copy {table} ({', '.join(columns)}) from stdin")
+        stream = CopyStream(cursor)
         try:
             yield stream
         except BaseException:

@@ -15,7 +15,7 @@ from etl.errors import RevenueError
 from etl.model import Column, Dataset
 
 STAGE = "stage"
-STAGE_COLUMNS = ("batch_id", "position", "record_key", "dq_errors", "rule_ids")
+REFUSED = "refused"
 
 _LINEAGE = (
     ("insert_date", "timestamptz", "When the row was made"),
@@ -26,11 +26,15 @@ _LINEAGE = (
 
 
 def create_stage(connection: Connection, dataset: Dataset) -> None:
-    """Create the temporary table that takes one row a judged record, until commit."""
+    """Create the temporary tables that take one row a valid and a refused record, until commit."""
     columns = ", ".join(f"{column.name} {column.type}" for column in dataset.columns)
     connection.exec_driver_sql(
-        f"create temporary table {STAGE} (batch_id bigint, position integer, record_key text, "
-        f"dq_errors text, rule_ids bigint[], {columns}) on commit drop"
+        f"create temporary table {STAGE} (batch_id bigint, position integer, {columns}) "
+        "on commit drop"
+    )
+    connection.exec_driver_sql(
+        f"create temporary table {REFUSED} (dataset text, batch_id bigint, position integer, "
+        "record_key text, dq_errors text, rule_set text) on commit drop"
     )
 
 
@@ -39,7 +43,7 @@ def supersede(connection: Connection, dataset: Dataset) -> None:
     key = dataset.key
     connection.exec_driver_sql(
         f"create temporary table repeated on commit drop as "
-        f"select batch_id, {key}, max(position) as last from {STAGE} where dq_errors is null "
+        f"select batch_id, {key}, max(position) as last from {STAGE} "
         f"group by batch_id, {key} having count(*) > 1"
     )
     connection.exec_driver_sql(
@@ -47,7 +51,6 @@ def supersede(connection: Connection, dataset: Dataset) -> None:
         with earlier as (
             delete from {STAGE} s using repeated r
             where s.batch_id = r.batch_id and s.{key} = r.{key} and s.position < r.last
-                and s.dq_errors is null
             returning s.batch_id, s.position, r.last
         )
         insert into dq.superseded (batch_id, position, superseded_by)
@@ -61,8 +64,8 @@ def keep_newest(connection: Connection, dataset: Dataset) -> None:
     key = dataset.key
     connection.exec_driver_sql(
         f"delete from {STAGE} s using (select {key}, max(batch_id) as newest from {STAGE} "
-        f"where dq_errors is null group by {key} having count(*) > 1) r "
-        f"where s.{key} = r.{key} and s.batch_id < r.newest and s.dq_errors is null"
+        f"group by {key} having count(*) > 1) r "
+        f"where s.{key} = r.{key} and s.batch_id < r.newest"
     )
 
 
@@ -71,7 +74,7 @@ def remove_unstaged(connection: Connection, dataset: Dataset) -> int:
     key = dataset.key
     return connection.exec_driver_sql(
         f"delete from {dataset.silver_table} t where not exists "
-        f"(select from {STAGE} s where s.{key} = t.{key} and s.dq_errors is null)"
+        f"(select from {STAGE} s where s.{key} = t.{key})"
     ).rowcount
 
 
@@ -90,7 +93,7 @@ def merge(connection: Connection, dataset: Dataset, *, is_full: bool) -> None:
             update {silver} t
             set {assignments}, update_date = now(), batch_id = s.batch_id, position = s.position
             from {STAGE} s
-            where t.{key} = s.{key} and s.dq_errors is null
+            where t.{key} = s.{key}
             {"" if is_full else "and t.batch_id <= s.batch_id"}
             and ({", ".join(f"t.{name}" for name in others)})
                 is distinct from ({", ".join(f"s.{name}" for name in others)})
@@ -102,8 +105,7 @@ def merge(connection: Connection, dataset: Dataset, *, is_full: bool) -> None:
             insert into {silver} ({", ".join(names)}, insert_date, update_date, batch_id, position)
             select {", ".join(f"s.{name}" for name in names)}, now(), now(), s.batch_id, s.position
             from {STAGE} s
-            where s.dq_errors is null
-            and not exists (select from {silver} t where t.{key} = s.{key})
+            where not exists (select from {silver} t where t.{key} = s.{key})
             """
         )
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from etl import failpoints, landing, readers
 from etl.db import queries
-from etl.db.copy_stream import copy_into, copy_text
+from etl.db.copy_stream import copy_text, copying
 from etl.errors import UnreadableFileError
 from etl.model import Batch, Step
 
@@ -28,8 +28,7 @@ def extract(execution: Execution, batch: Batch, take: Take) -> int:
     Raises UnreadableFileError (nothing is kept then), FileChangedError.
     """
     assert batch.stored_name is not None
-    columns = ("batch_id", "position", "record", "insert_date")
-    raw_table = execution.dataset.raw_table
+    target = f"{execution.dataset.raw_table} (batch_id, position, record, insert_date)"
     count = 0
     with execution.transaction() as connection:
         queries.execute(connection, "queries/batches.lock_dataset", dataset=batch.dataset)
@@ -39,7 +38,7 @@ def extract(execution: Execution, batch: Batch, take: Take) -> int:
         batch_id, stamp = pa.scalar(str(batch.batch_id)), pa.scalar(insert_date.isoformat())
         with (
             landing.open_batch(execution.settings, batch.stored_name) as file,
-            copy_into(connection, raw_table, columns) as raw,
+            copying(connection) as raw,
         ):
             source = cast("BinaryIO", file)
             for chunk in readers.read_chunks(
@@ -49,7 +48,7 @@ def extract(execution: Execution, batch: Batch, take: Take) -> int:
                 first, records = chunk.first, chunk.records
                 positions = pa.array(range(first, first + len(records))).cast(pa.string())
                 payload = pa.array(records, pa.binary()).cast(pa.string())
-                raw.write(copy_text([batch_id, positions, payload, stamp]))
+                raw.write(target, copy_text([batch_id, positions, payload, stamp]))
                 take(batch.batch_id, first, records)
                 count += len(records)
                 failpoints.hit("extract.in_copy")

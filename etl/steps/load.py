@@ -6,15 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from etl import failpoints, validate
 from etl.db import queries, tables
 from etl.errors import RevenueError
-from etl.model import Batch
+from etl.model import Batch, Rule
 
 if TYPE_CHECKING:
     from etl.engine import Execution
+    from etl.steps.stage import Stage
 
 Counts = dict[str, int]
 """Records and rows of a batch by the names of etl.batch."""
@@ -24,42 +25,34 @@ def load(
     execution: Execution,
     connection: Connection,
     batches: Sequence[Batch],
-    judged: Mapping[int, tuple[int, int]],
+    stage: Stage,
     *,
     is_full: bool = False,
 ) -> dict[int, Counts]:
     """Move the staged records of the batches; return each batch's counts.
 
-    `connection` is in the transaction that filled the stage; the caller commits it. `judged` are the
-    stage's valid and invalid records by batch. `is_full`: the
+    `connection` is in the transaction that filled the stage; the caller commits it. `is_full`: the
     stage holds every loaded batch, judged again, and silver becomes what the stage says.
     """
     dataset = execution.dataset
     identities = [batch.batch_id for batch in batches]
     queries.execute(connection, "queries/batches.lock_dataset", dataset=dataset.name)
     _require_state(
-        connection, identities, {"loaded", "promoted"} if is_full else {"extracted"}, judged
+        connection, identities, {"loaded", "promoted"} if is_full else {"extracted"}, stage.judged
     )
     failpoints.hit("load.before_merge")
+    connection.exec_driver_sql("set local work_mem = '256MB'")  # each key of the stage is hashed
     if is_full:
         queries.execute(connection, "queries/quality.forget_quarantine", batches=identities)
-        queries.execute(connection, "queries/quality.forget_verdicts", batches=identities)
-    queries.execute(
-        connection,
-        "queries/quality.quarantine_again" if is_full else "queries/quality.quarantine",
-        dataset=dataset.name,
-        rule_set=execution.rule_set,
-    )
-    queries.execute(connection, "queries/quality.keep_violations")
-    queries.execute(connection, "queries/quality.count_violations", batches=identities)
+        queries.execute(connection, "queries/quality.quarantine_again")
     tables.supersede(connection, dataset)
-    _count_references(execution, connection)
+    _count_violations(execution, connection, stage)
     if is_full:
         tables.keep_newest(connection, dataset)
         tables.remove_unstaged(connection, dataset)
     tables.merge(connection, dataset, is_full=is_full)
     failpoints.hit("load.after_merge")
-    counts = _counts(execution, connection, judged)
+    counts = _counts(execution, connection, stage.judged)
     for batch_id, count in counts.items():
         queries.execute(
             connection,
@@ -121,24 +114,33 @@ def _counts(
     return counts
 
 
-def _count_references(execution: Execution, connection: Connection) -> None:
-    for rule in execution.rules:
-        if rule.kind != validate.REFERENCES:
-            continue
-        table, column = rule.parameters["table"], rule.parameters["column"]
-        missing = connection.execute(
-            text(
-                f"select s.batch_id, count(*) as records from {tables.STAGE} s "
-                f"where s.dq_errors is null "
-                f"and not exists (select from {tables.identifier(table)} r "
-                f"where r.{tables.identifier(column)} = s.{rule.column}) group by s.batch_id"
-            )
-        ).mappings()
-        queries.execute(
-            connection,
-            "queries/quality.count_reference",
-            rule_id=rule.rule_id,
-            rule_version=rule.version,
-            severity=rule.severity.value,
-            counts=json.dumps([dict(row) for row in missing]),
-        )
+def _count_violations(execution: Execution, connection: Connection, stage: Stage) -> None:
+    """Store how often each rule fired; a rule that needs other rows is counted here."""
+    counts = []
+    for index, rule in enumerate(execution.rules):
+        if rule.kind == validate.REFERENCES:
+            fired = _without_reference(connection, rule)
+        else:
+            fired = {batch_id: int(found[index]) for batch_id, found in stage.fired.items()}
+        counts += [
+            {
+                "batch_id": batch_id,
+                "rule_id": rule.rule_id,
+                "rule_version": rule.version,
+                "severity": rule.severity.value,
+                "records": records,
+            }
+            for batch_id, records in fired.items()
+            if records
+        ]
+    queries.execute(connection, "queries/quality.count_violations", counts=json.dumps(counts))
+
+
+def _without_reference(connection: Connection, rule: Rule) -> dict[int, int]:
+    """Return, for each batch, the valid records whose value stands nowhere in the other table."""
+    table, column = (tables.identifier(rule.parameters[name]) for name in ("table", "column"))
+    found = connection.exec_driver_sql(
+        f"select s.batch_id, count(*) from {tables.STAGE} s where not exists "
+        f"(select from {table} r where r.{column} = s.{rule.column}) group by s.batch_id"
+    )
+    return {batch_id: records for batch_id, records in found}  # noqa: C416 - rows are no pairs

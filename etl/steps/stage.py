@@ -4,67 +4,123 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection
 
 from etl import validate
-from etl.db import tables
-from etl.db.copy_stream import CopyStream, copy_into, copy_text
+from etl.db import queries, tables
+from etl.db.copy_stream import CopyStream, copy_text, copying
 from etl.model import Dataset, Rule
 from etl.received import UNSTORABLE
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 _KEY_SHOWN = 200
+_QUARANTINE = "(dataset, batch_id, position, record_key, dq_errors, rule_set)"
+_VIOLATION = "dq.violation (batch_id, position, rule_id, rule_version, severity)"
 
 
 class Stage:
-    """A temporary table of the load's transaction, filled chunk by chunk, one batch or several."""
+    """Takes records of one batch or several, chunk by chunk, in the load's transaction.
 
-    def __init__(self, connection: Connection, dataset: Dataset, rules: Sequence[Rule]) -> None:
+    Valid records go to the temporary table `stage`. Violations and invalid records go to where they
+    stay, while the next chunk is judged; with `again` (batches that were judged before), invalid
+    records go to the temporary table `refused`, because they may stand in the queue already.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        dataset: Dataset,
+        rules: Sequence[Rule],
+        rule_set: str,
+        *,
+        again: Sequence[int] = (),
+    ) -> None:
         self._connection = connection
         self._dataset = dataset
         self._rules = rules
+        self._again = list(again)
         self._stream: CopyStream | None = None
+        self._rule_set = pa.scalar(rule_set)
+        self._ids = pa.array([str(rule.rule_id) for rule in rules], pa.string())
+        self._versions = pa.array([str(rule.version) for rule in rules], pa.string())
+        self._severities = pa.array([rule.severity.value for rule in rules], pa.string())
+        self._staged = (
+            f"{tables.STAGE} ({', '.join(('batch_id', 'position', *dataset.column_names))})"
+        )
+        self._refused = f"{tables.REFUSED if again else 'dq.quarantine'} {_QUARANTINE}"
         self.judged: dict[int, tuple[int, int]] = {}  # valid and invalid records, by batch
+        self.fired: dict[int, NDArray[np.int64]] = {}  # violations of each rule, by batch
 
     @contextlib.contextmanager
     def filling(self) -> Iterator[None]:
-        """Create the table and take records until the block ends."""
+        """Create the tables and take records until the block ends."""
         tables.create_stage(self._connection, self._dataset)
-        columns = (*tables.STAGE_COLUMNS, *self._dataset.column_names)
-        with copy_into(self._connection, tables.STAGE, columns) as stream:
+        if self._again:
+            queries.execute(
+                self._connection, "queries/quality.forget_verdicts", batches=self._again
+            )
+        with copying(self._connection) as stream:
             self._stream = stream
             yield
         self._connection.exec_driver_sql(f"analyze {tables.STAGE}")
 
     def add(self, batch_id: int, first: int, records: Sequence[bytes]) -> None:
         """Judge records of a batch, the first of which stands at position `first` of its file."""
-        assert self._stream is not None
         judged = validate.judge(records, self._dataset, self._rules)
+        self._count(batch_id, judged)
+        batch, positions = pa.scalar(str(batch_id)), _texts(np.arange(first, first + judged.count))
         valid = pc.is_null(judged.dq_errors)
-        good = judged.dq_errors.null_count
-        before = self.judged.get(batch_id, (0, 0))
-        self.judged[batch_id] = (before[0] + good, before[1] + judged.count - good)
-        nothing = pa.scalar(None, pa.string())
-        key = judged.columns[self._dataset.key]
+        typed = [judged.columns[name] for name in self._dataset.column_names]
+        self._write(self._staged, batch, [column.filter(valid) for column in (positions, *typed)])
+        refused = pc.invert(valid)
+        key = judged.columns[self._dataset.key].filter(refused)
         shown = pc.utf8_slice_codeunits(
             pc.replace_substring(key, UNSTORABLE, "\ufffd"), 0, _KEY_SHOWN
         )
-        positions = pa.array(range(first, first + judged.count)).cast(pa.string())
-        typed = [judged.columns[name] for name in self._dataset.column_names]
-        if good < judged.count:
-            # what broke a rule may not fit its type: only valid records carry typed values
-            typed = [pc.if_else(valid, column, nothing) for column in typed]
-        self._stream.write(
-            copy_text(
-                [
-                    pa.scalar(str(batch_id)),
-                    positions,
-                    pc.if_else(valid, nothing, shown),
-                    judged.dq_errors,
-                    judged.rule_ids,
-                    *typed,
-                ]
-            )
+        self._write(
+            self._refused,
+            pa.scalar(self._dataset.name),
+            [
+                batch,
+                positions.filter(refused),
+                shown,
+                judged.dq_errors.filter(refused),
+                self._rule_set,
+            ],
         )
+        rules, places = (pa.array(indices) for indices in judged.broken)
+        self._write(
+            _VIOLATION,
+            batch,
+            [
+                positions.take(places),
+                self._ids.take(rules),
+                self._versions.take(rules),
+                self._severities.take(rules),
+            ],
+        )
+
+    def _write(self, target: str, first: pa.Scalar, others: list[pa.Array | pa.Scalar]) -> None:
+        assert self._stream is not None
+        if any(isinstance(column, pa.Array) and len(column) for column in others):
+            self._stream.write(target, copy_text([first, *others]))
+
+    def _count(self, batch_id: int, judged: validate.Judgement) -> None:
+        good = judged.dq_errors.null_count
+        before = self.judged.get(batch_id, (0, 0))
+        self.judged[batch_id] = (before[0] + good, before[1] + judged.count - good)
+        fired = np.bincount(judged.broken[0], minlength=len(self._rules))
+        self.fired[batch_id] = (
+            self.fired.get(batch_id, np.zeros(len(self._rules), np.int64)) + fired
+        )
+
+
+def _texts(numbers: NDArray[np.int64]) -> pa.StringArray:
+    return pa.array(numbers).cast(pa.string())
