@@ -237,6 +237,12 @@ _ISO = (
     r"(?P<time>[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?)"
     r"(?P<zone>Z|[+-][0-9]{2}(?::?[0-9]{2})?)?$"
 )
+# what is left for the exact parser is nearly always a date, so that a whole column is cast at once
+_POSSIBLE = (
+    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"( ([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]+)?)?)?$"
+)
+_IMPOSSIBLE = r"^.{5}(02-3[01]|(04|06|09|11)-31)"
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 
 
@@ -299,6 +305,15 @@ def _matches(array: pa.StringArray, pattern: str) -> pa.BooleanArray:
 
 
 def _moments(texts: pa.StringArray) -> pd.Series[pd.Timestamp]:
+    possible = pc.and_(
+        pc.match_substring_regex(texts, _POSSIBLE),
+        pc.invert(pc.match_substring_regex(texts, _IMPOSSIBLE)),
+    )
+    texts = pc.if_else(possible, texts, pa.scalar(None, pa.string()))
+    try:
+        return pd.Series(texts.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False))
+    except pa.ArrowInvalid:
+        pass  # a 29 February that is none, or more than microseconds
     parsed = pd.to_datetime(
         pd.Series(texts.to_pandas(), dtype=object), format="ISO8601", errors="coerce"
     )

@@ -40,6 +40,7 @@ class Received:
     text: dict[str, pa.StringArray]
     not_scalar: dict[str, NDArray[np.bool_] | None]
     not_object: NDArray[np.bool_] | None
+    has_escapes: bool  # without any \u escape, every text can be stored
 
 
 class _NotAnObject:
@@ -110,6 +111,7 @@ def receive(records: Sequence[bytes], dataset: Dataset) -> Received:
             for name in dataset.column_names
         },
         not_object=_joined([(block.not_object, block.count) for block in blocks]),
+        has_escapes=any(block.has_escapes for block in blocks),
     )
 
 
@@ -148,7 +150,13 @@ def _receive_block(records: Sequence[bytes], dataset: Dataset, shape: _Shape) ->
                 odd = other_odd if odd is None else odd | other_odd
         text[column.name] = pa.nulls(len(rows), pa.string()) if array is None else array
         not_scalar[column.name] = odd
-    return Received(count=len(rows), text=text, not_scalar=not_scalar, not_object=not_object)
+    return Received(
+        count=len(rows),
+        text=text,
+        not_scalar=not_scalar,
+        not_object=not_object,
+        has_escapes=b"\\u" in joined,
+    )
 
 
 def _absent(joined: bytes, shape: _Shape) -> frozenset[str]:

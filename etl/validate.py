@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from etl.model import Dataset, Judges, Rule, Severity
 from etl.normalise import Values, mask, series
@@ -104,6 +105,9 @@ def _greater_than(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
 
 def _max_length(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
     limit = int(parameters["length"])
+    longest = pc.max(pc.binary_length(pa.array(cell.subject))).as_py()
+    if longest is None or longest <= limit:  # bytes, of which a character has at least one
+        return np.zeros(cell.count, bool)
     return mask(cell.subject.str.len() > limit)
 
 
@@ -165,6 +169,7 @@ def _set_based(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
 
 
 REFERENCES = "references"
+STORABLE = "storable"
 
 KINDS: Mapping[str, Kind] = {
     "not_null": Kind(breaks=_not_null, sentence="{column} must be given", parameters={}),
@@ -224,7 +229,7 @@ KINDS: Mapping[str, Kind] = {
         sentence="{column} must be one value, not a list, an object or true/false",
         parameters={},
     ),
-    "storable": Kind(
+    STORABLE: Kind(
         breaks=_storable,
         sentence="{column} must not hold NUL characters or half characters",
         parameters={},
@@ -278,6 +283,8 @@ def judge(records: Sequence[bytes], dataset: Dataset, rules: Sequence[Rule]) -> 
             judges=rule.judges,
             others=others,
         )
+        if rule.kind == STORABLE and not received.has_escapes:
+            continue
         kind = KINDS[rule.kind]
         broken[index] = kind.breaks(cell, rule.parameters)
         if kind.is_last and broken[index].any():
@@ -287,12 +294,13 @@ def judge(records: Sequence[bytes], dataset: Dataset, rules: Sequence[Rule]) -> 
         broken[:, not_object] = False
     dq_errors = _messages(broken, rules)
     if not_object is not None:
-        dq_errors = pa.compute.if_else(pa.array(not_object), NOT_AN_OBJECT, dq_errors)
+        dq_errors = pc.if_else(pa.array(not_object), NOT_AN_OBJECT, dq_errors)
+    violations = np.nonzero(broken)
     return Judgement(
         count=received.count,
         columns={name: pa.array(values.text) for name, values in others.items()},
         dq_errors=dq_errors,
-        broken=np.nonzero(broken),
+        broken=(violations[0], violations[1]),
     )
 
 
