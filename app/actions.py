@@ -81,7 +81,7 @@ class Submission:
     status: str  # accepted; skipped (a repetition); waiting (taken up by its run)
     batch_id: int | None
     duplicate_of: int | None
-    run_id: int | None
+    run_id: int | None  # None: a run could not even be queued; the next one takes the file
     is_new_run: bool
 
 
@@ -289,18 +289,20 @@ def _taken_by_a_run(
 def _leave_to_a_run(
     desk: Desk, dataset: Dataset, path: Path, trigger: str, received: str
 ) -> Submission:
-    """Queue a run for a file that must wait, because another run holds the feed."""
-    with _transaction(desk) as connection:
+    """Leave the file in the landing zone, because a run holds the feed, and queue the next run."""
+    started = None
+    with contextlib.suppress(BusyError), _transaction(desk) as connection:
         started = _queue(connection, desk, dataset.name, trigger=trigger)
-        submission = Submission(
-            file_name=landing.shown_name(path),
-            dataset=dataset.name,
-            status="waiting",
-            batch_id=None,
-            duplicate_of=None,
-            run_id=started.run_id,
-            is_new_run=started.is_new,
-        )
+    submission = Submission(
+        file_name=landing.shown_name(path),
+        dataset=dataset.name,
+        status="waiting",
+        batch_id=None,
+        duplicate_of=None,
+        run_id=started.run_id if started else None,
+        is_new_run=started is not None and started.is_new,
+    )
+    with _transaction(desk) as connection:
         _audit_submission(connection, desk, submission, received)
     return submission
 

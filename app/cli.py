@@ -37,7 +37,7 @@ from etl.errors import RevenueError
 from etl.settings import PREFIX, Settings
 
 STRICT_STATUS = 3
-_out = Console()
+_out = Console(width=None if sys.stdout.isatty() else 200)
 _err = Console(stderr=True)
 
 

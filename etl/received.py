@@ -144,10 +144,17 @@ def _receive_block(records: Sequence[bytes], dataset: Dataset, shape: _Shape) ->
         for path in column.paths:
             if path not in values:
                 continue
-            other, other_odd = _as_text(values[path])
-            array = other if array is None else pc.coalesce(array, other)
-            if other_odd is not None:
-                odd = other_odd if odd is None else odd | other_odd
+            found, found_odd = _as_text(values[path])
+            if array is None:
+                array, odd = found, found_odd
+                continue
+            # a later path counts only where the ones before it hold nothing at all
+            open_ = pc.is_null(array).to_numpy(zero_copy_only=False)
+            if odd is not None:
+                open_ &= ~odd
+            array = pc.if_else(pa.array(open_), found, array)
+            if found_odd is not None and (found_odd & open_).any():
+                odd = found_odd & open_ if odd is None else odd | (found_odd & open_)
         text[column.name] = pa.nulls(len(rows), pa.string()) if array is None else array
         not_scalar[column.name] = odd
     return Received(

@@ -145,8 +145,19 @@ def show_head(run: dict[str, Any]) -> None:
         ),
     )
     components.reason(run["status"], run["reason"])
+    if run["status"] == "queued":
+        show_wait()
     if run["cancel_requested_at"] and not run["ended_at"]:
         st.info("A cancel was asked for: the run stops at its next chunk.",
+                icon=":material/hourglass_top:")
+
+
+def show_wait() -> None:
+    if reads.status()["worker_heartbeat"] is None:
+        st.warning("Waits for a worker, and none is running. This starts one: `revenue worker`",
+                   icon=":material/hourglass_top:")
+    else:
+        st.info("Waits for a worker. Runs of one feed go one after another.",
                 icon=":material/hourglass_top:")
 
 

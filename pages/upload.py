@@ -11,6 +11,7 @@ from app import actions, components, context, reads
 from app.actions import Preview, Submission
 from etl import datasets
 from etl.errors import RevenueError
+from etl.generate import GeneratedFile
 
 TYPES = ("json", "ndjson", "jsonl", "gz")
 BATCH_STATES = ("accepted", "extracted", "loaded", "promoted", "rejected", "skipped")
@@ -134,6 +135,12 @@ def show_results() -> None:
     for result in results:
         if isinstance(result, Submission):
             show_submission(result)
+        elif isinstance(result, GeneratedFile):
+            st.success(
+                f"**{components.escape(result.path.name)}** waits in the landing zone: "
+                f"{result.records:,} records, {components.file_size(result.bytes)}.",
+                icon=":material/check_circle:",
+            )
         else:
             name, message = result
             st.error(components.escape(message), icon=":material/error:",
@@ -150,8 +157,9 @@ def show_submission(done: Submission) -> None:
         st.info(f"**{name}** has the same content as batch {done.duplicate_of}: nothing to load.",
                 icon=":material/content_copy:")
     elif done.status == "waiting":
+        taker = f"run {done.run_id}" if done.run_id else "the next run"
         st.info(f"**{name}** waits in the landing zone: another run of {done.dataset} is at work, "
-                f"run {done.run_id} takes it next.", icon=":material/hourglass_top:")
+                f"{taker} takes it.", icon=":material/hourglass_top:")
     else:
         st.success(f"**{name}** is batch {done.batch_id} of {done.dataset}; "
                    f"run {done.run_id} loads it.", icon=":material/check_circle:")
@@ -185,11 +193,10 @@ def generate(*, at_once: bool, **wish: Any) -> None:
     with components.reporting("The file cannot be generated"):
         with st.spinner("Generating"):
             made = actions.generate_file(context.desk(), **wish)
-        st.toast(components.escape(
-            f"{made.path.name}: {made.records:,} records, {components.file_size(made.bytes)}"
-        ), icon=":material/check_circle:")
         if at_once:
             load(made.path.name)
+        st.session_state["results"] = [made]
+        st.rerun()
 
 
 # What waits, and what came --------------------------------------------------------------

@@ -264,7 +264,9 @@ def main_jobs(bench: Bench, count: int, repeat: int) -> None:
         met=share <= 0.10,
     )
     start = statistics.median(bench.python("-c", "import app.cli, etl.worker")[0] for _ in range(5))
-    idle = statistics.median(bench.python("-m", "app.cli", "run", "sales", "--json")[0] for _ in range(5))
+    idle = statistics.median(
+        bench.python("-m", "app.cli", "run", "sales", "--json")[0] for _ in range(5)
+    )
     bench.row(
         "4  a run with nothing to do",
         f"{idle - start:.2f} s beyond start and imports ({start:.2f} s)",

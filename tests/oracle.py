@@ -182,7 +182,7 @@ def judge_sale(record: Any) -> tuple[list[str], tuple[Any, ...]]:
         errors.append("Invalid date")
     amount = number_of(price)
     if "Missing price" not in errors and (
-        amount is None or amount < 0 or rounded(amount, 2) >= 10**10
+        amount is None or not 0 <= amount < 10**11 or rounded(amount, 2) >= 10**10
     ):
         errors.append("Invalid price")
     limits = {"product_name": 255, "category": 255}

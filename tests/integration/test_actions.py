@@ -283,6 +283,18 @@ def test_while_a_run_holds_the_feed_an_upload_waits(
     assert pipeline.run("sales")["valid_records"] == 1
 
 
+def test_an_upload_is_kept_even_when_no_run_can_be_queued(
+    pipeline: Pipeline, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "_PATIENCE_MS", 100)
+    with pipeline.engine.begin() as held:
+        held.execute(text("select from etl.dataset for update"))
+        done = actions.submit_file(desk, name="a.json", content=upload(sale()))
+    assert (done.status, done.run_id) == ("waiting", None)
+    assert len(audit(pipeline)) == 1
+    assert pipeline.run("sales")["valid_records"] == 1
+
+
 def test_a_run_that_was_faster_keeps_its_batch(
     pipeline: Pipeline, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,15 +21,9 @@ SALE = {
 
 
 def choose(at: AppTest, *files: tuple[str, Any]) -> AppTest:
-    contents = [
-        (
-            name,
-            value if isinstance(value, bytes) else json.dumps(value).encode(),
-            "application/json",
-        )
-        for name, value in files
-    ]
-    at.file_uploader[0].upload(contents if len(contents) > 1 else contents[0])
+    for name, value in files:
+        content = value if isinstance(value, bytes) else json.dumps(value).encode()
+        at.file_uploader[0].upload(name, content, "application/json")
     at.run()
     assert not at.exception, at.exception[0].message
     return at
@@ -117,6 +111,7 @@ def test_generate_only(open_page: Open, pipeline: Pipeline) -> None:
     waiting = at.dataframe[0].value
     assert waiting["name"].tolist() == ["sales_20_seed0.json"]
     assert waiting["dataset"].tolist() == ["sales"]
+    assert "waits in the landing zone: 20 records" in at.success[0].value
 
 
 def test_the_landing_zone_says_feed_or_problem(open_page: Open, pipeline: Pipeline) -> None:
