@@ -598,15 +598,16 @@ def _grouped(number: str) -> str:
         return number
 
 
-def fraction(step: Mapping[str, Any]) -> float:
-    """Return how far a step is, 0 to 1."""
-    if step["status"] == "succeeded":
-        return 1.0
-    total = step["total_records"] or 0
-    return min(1.0, step["done_records"] / total) if total else 0.0
+def fraction(step: Mapping[str, Any]) -> float | None:
+    """Return how far a running step is, 0 to 1; None when nobody knows."""
+    total = step["total_records"]
+    return min(1.0, step["done_records"] / total) if total else None
 
 
 def step_words(step: Mapping[str, Any]) -> str:
-    """Return what a step has done, and how fast."""
+    """Return what a step has done, and how fast it is while it runs."""
     of = f" of {step['total_records']:,}" if step["total_records"] else ""
-    return f"{step['done_records']:,}{of} · {duration(step['seconds'])}"
+    words = f"{step['done_records']:,}{of} · {duration(step['seconds'])}"
+    if step["status"] == "running" and step["seconds"]:
+        words += f" · {step['done_records'] / step['seconds']:,.0f}/s"
+    return words

@@ -110,7 +110,8 @@ def show_progress(run_id: int, was_over: bool) -> None:
     if RunStatus(run["status"]).is_over != was_over:
         st.rerun()
     show_head(run)
-    show_numbers(run)
+    if was_over:
+        show_numbers(run)
     show_steps(run)
     if not was_over:
         show_batches(run)
@@ -206,8 +207,9 @@ def show_step(name: Step, step: dict[str, Any] | None) -> None:
     if step is None:
         st.caption("not reached")
         return
-    if step["status"] == "running":
-        st.progress(components.fraction(step))
+    done = components.fraction(step) if step["status"] == "running" else None
+    if done is not None:
+        st.progress(done)
     st.caption(components.step_words(step))
 
 
@@ -237,7 +239,7 @@ def show_log(run_id: int, *, limit: int = LOG_LINES, is_live: bool = False) -> N
         levels = [level] if level else levels
     lines = reads.rows("queries/logs.lines", run_id=run_id, levels=levels, limit=limit)
     if not lines:
-        st.caption("No lines at these levels.")
+        st.caption("No lines yet." if is_live else "No lines at this level.")
         return
     components.log_table(lines, key="log_live" if is_live else "log")
     if not is_live:

@@ -91,10 +91,10 @@ def _write_json(connection: Connection, dataset: Dataset, file: io.BufferedWrite
             f"""
             copy (
                 select ',' || case
-                    when r.record ~ '^\\{{\\s*\\}}$' then '{{'
+                    when octet_length(r.record) < 100 and r.record ~ '^\\{{\\s*\\}}$' then '{{'
                     when left(r.record, 1) = '{{'
-                        then rtrim(left(translate(r.record, E'\\n\\r', '  '), -1)) || ', '
-                    else '{{"record": ' || translate(r.record, E'\\n\\r', '  ') || ', '
+                        then rtrim(left(replace(replace(r.record, E'\\n', ' '), E'\\r', ' '), -1)) || ', '
+                    else '{{"record": ' || replace(replace(r.record, E'\\n', ' '), E'\\r', ' ') || ', '
                 end || '"dq_errors": ' || to_json(q.dq_errors) || '}}'
                 from dq.quarantine q
                 join {dataset.raw_table} r using (batch_id, position)
