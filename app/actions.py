@@ -152,9 +152,7 @@ def _preview(
             active = rules.active(connection, found.dataset.name)
             content = {"dataset": found.dataset.name, "sha256": sha256}
             same = queries.row(connection, "queries/batches.by_content", **content)
-            newest = queries.row(
-                connection, "queries/batches.newest", dataset=found.dataset.name
-            )
+            newest = queries.row(connection, "queries/batches.newest", dataset=found.dataset.name)
         if found.judged:
             verdicts = validate.judge(found.judged, found.dataset, active).dq_errors.to_pylist()
             valid = sum(verdict is None for verdict in verdicts)

@@ -34,7 +34,7 @@ from etl.model import RunStatus
 
 PRODUCT = "Customer Revenue Analytics Platform"
 _SEARCH_CHARACTERS = 100
-_BUILT_IN_DOWNLOAD = "[data-testid=stElementToolbar] [aria-label='Download as CSV']"
+_BUILT_IN_DOWNLOAD = "[data-testid=stElementToolbar] [aria-label^='Download as CSV']"
 _ASSETS = Path(__file__).parent / "assets"
 
 P = ParamSpec("P")
@@ -278,8 +278,13 @@ def filter_pills(
     given = st.query_params.get(key, default)
     st.session_state[widget] = given if given in options else None
     return st.pills(
-        label, options, key=widget, format_func=words, wrap=True,
-        on_change=_write_filter, args=(key, widget, page_key),
+        label,
+        options,
+        key=widget,
+        format_func=words,
+        wrap=True,
+        on_change=_write_filter,
+        args=(key, widget, page_key),
     )
 
 
@@ -288,8 +293,14 @@ def filter_text(label: str, *, key: str, page_key: str, placeholder: str) -> str
     widget = f"{key}_text"
     st.session_state[widget] = st.query_params.get(key, "")[:_SEARCH_CHARACTERS]
     text = st.text_input(
-        label, key=widget, placeholder=placeholder, icon=":material/search:", width=220,
-        max_chars=_SEARCH_CHARACTERS, on_change=_write_filter, args=(key, widget, page_key),
+        label,
+        key=widget,
+        placeholder=placeholder,
+        icon=":material/search:",
+        width=220,
+        max_chars=_SEARCH_CHARACTERS,
+        on_change=_write_filter,
+        args=(key, widget, page_key),
     )
     return text or None
 
@@ -339,8 +350,14 @@ def list_table(
             columns[opens], type="tertiary", key=click, alignment="left", pinned=True
         )
     st.dataframe(
-        frame, column_config=configured, hide_index=True, width="stretch", height=height, alt=alt,
-        key=key, placeholder="–",
+        frame,
+        column_config=configured,
+        hide_index=True,
+        width="stretch",
+        height=height,
+        alt=alt,
+        key=key,
+        placeholder="–",
     )
     clicked = st.session_state.get(click) if opens is not None else None
     return int(clicked["row"]) if clicked else None
@@ -388,7 +405,12 @@ class Download:
 
 
 def list_frame(
-    total: int, *, size: int, key: str, word: str, downloads: Sequence[Download] = (),
+    total: int,
+    *,
+    size: int,
+    key: str,
+    word: str,
+    downloads: Sequence[Download] = (),
     is_bounded: bool = False,
 ) -> tuple[DeltaGenerator, int]:
     """Show the foot of a list: count, pages, downloads; return its body and the offset of its page.
@@ -403,8 +425,12 @@ def list_frame(
         st.caption(f"{total:,}{plus} {word}{'' if total == 1 else 's'}", width="content")
         for download in downloads:
             st.download_button(
-                download.label, data=download.data, file_name=download.file_name,
-                icon=":material/download:", type="tertiary", on_click="ignore",
+                download.label,
+                data=download.data,
+                file_name=download.file_name,
+                icon=":material/download:",
+                type="tertiary",
+                on_click="ignore",
                 key=f"{key}_{download.label}",
             )
         if pages > 1:
@@ -442,7 +468,8 @@ def count_badge(state: str, count: int) -> None:
     """Show how many things are in a state; grey while there are none."""
     shown = STATES[state]
     st.badge(
-        f"{count:,} {shown.word}", icon=shown.icon if count else None,
+        f"{count:,} {shown.word}",
+        icon=shown.icon if count else None,
         color=shown.colour if count else "gray",
     )
 
@@ -551,9 +578,7 @@ def batch_table(
         }
         for batch in batches
     ]
-    return list_table(
-        rows, columns, alt="Batches", key=key, opens="open" if opens else None
-    )
+    return list_table(rows, columns, alt="Batches", key=key, opens="open" if opens else None)
 
 
 def log_table(lines: Sequence[Mapping[str, Any]], *, key: str) -> None:
@@ -567,7 +592,9 @@ def log_table(lines: Sequence[Mapping[str, Any]], *, key: str) -> None:
             "batch_id": st.column_config.NumberColumn("Batch", format="%d", width=60),
             "message": text_column("Message", width=620),
         },
-        alt="Log of the run", key=key, height="content" if len(lines) < 12 else 420,
+        alt="Log of the run",
+        key=key,
+        height="content" if len(lines) < 12 else 420,
     )
 
 
@@ -576,8 +603,10 @@ def ledger_table(legs: Sequence[Mapping[str, Any]]) -> None:
     list_table(
         [
             {
-                "holds": balance_cell(leg["balanced"]), "leg": leg["leg"],
-                "left": _grouped(leg["left"]), "right": _grouped(leg["right"]),
+                "holds": balance_cell(leg["balanced"]),
+                "leg": leg["leg"],
+                "left": _grouped(leg["left"]),
+                "right": _grouped(leg["right"]),
             }
             for leg in legs
         ],
@@ -587,7 +616,8 @@ def ledger_table(legs: Sequence[Mapping[str, Any]]) -> None:
             "left": st.column_config.TextColumn("Left side", width=130, alignment="right"),
             "right": st.column_config.TextColumn("Right side", width=130, alignment="right"),
         },
-        alt="The legs of the ledger", key="ledger",
+        alt="The legs of the ledger",
+        key="ledger",
     )
 
 

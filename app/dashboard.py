@@ -273,8 +273,9 @@ def top_products_html(shown: Report) -> str:
     if shown.other_products:
         others = f"All others ({shown.other_products:,})"
         body += _line(f"<span style='opacity:.75'>{others}</span>", shown.other_sales, total)
+    heading = f"{_CELL}font-weight:600;white-space:nowrap;opacity:.75"
     head = "".join(
-        f"<th scope='col' style='{_CELL}text-align:{side};font-weight:600;white-space:nowrap;opacity:.75'>{text}</th>"
+        f"<th scope='col' style='{heading};text-align:{side}'>{text}</th>"
         for text, side in (("Product", "left"), ("Total Sales", "right"), ("Share", "right"))
     )
     return (

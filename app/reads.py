@@ -1,7 +1,7 @@
-"""Named query + parameters -> DataFrame, cached on the data version.
+"""What the operator's pages read, fresh from the database.
 
-The version grows with every promotion that changed gold, so that a cached frame is never stale and
-no page needs a refresh button.
+What the dashboard reads is cached on the data version, in app/dashboard.py: the version grows with
+every promotion that changed gold, so that nothing shown is stale and no page needs a refresh button.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from app import context, health
@@ -28,33 +27,10 @@ def rows(name: str, /, **parameters: Any) -> list[dict[str, Any]]:
         return queries.rows(connection, name, **parameters)
 
 
-def frame(name: str, /, **parameters: Any) -> pd.DataFrame:
-    """Return the rows of a named query as a frame, fresh from the database."""
-    with context.engine().connect() as connection:
-        found = queries.execute(connection, name, **parameters)
-        return pd.DataFrame(found.fetchall(), columns=list(found.keys()))
-
-
 def value(name: str, /, **parameters: Any) -> Any:
     """Return the first column of the first row of a named query."""
     with context.engine().connect() as connection:
         return queries.value(connection, name, **parameters)
-
-
-def data_version() -> int:
-    """Return the version of gold."""
-    return int(value("queries/reads.data_version"))
-
-
-def gold(name: str, /, **parameters: Any) -> pd.DataFrame:
-    """Return the rows of a named query over gold, cached for this version of the data."""
-    return _gold(data_version(), name, tuple(sorted(parameters.items())))
-
-
-@st.cache_data(max_entries=500, show_spinner=False)
-def _gold(version: int, name: str, parameters: tuple[tuple[str, Any], ...]) -> pd.DataFrame:
-    del version
-    return frame(name, **{key: list(v) if isinstance(v, tuple) else v for key, v in parameters})
 
 
 # The operator's pages -------------------------------------------------------------------
@@ -153,8 +129,6 @@ def invalid_records(
         found = queries.execute(connection, "queries/triage.ids", **filters)
         wanted = set(found.scalars())
     with context.engine().connect() as connection:
-        records = triage.export(
-            connection, dataset=filters["dataset"], status=filters["status"]
-        )
+        records = triage.export(connection, dataset=filters["dataset"], status=filters["status"])
         kept = (record for record in records if record["quarantine_id"] in wanted)
         return "".join(write(kept)).encode("utf-8", "replace")

@@ -129,6 +129,7 @@ class Batch:
     file_name: str
     stored_name: str | None
     sha256: str
+    file_bytes: int
     status: str
     insert_date: dt.datetime | None
     records: int | None

@@ -33,15 +33,20 @@ def show_list() -> None:
         show_nothing(filters)
         return
     body, offset = components.list_frame(
-        min(total, COUNT_LIMIT), size=PAGE_ROWS, key="page", word="record",
+        min(total, COUNT_LIMIT),
+        size=PAGE_ROWS,
+        key="page",
+        word="record",
         is_bounded=total > COUNT_LIMIT,
         downloads=[
             components.Download(
-                label="CSV", file_name="invalid_records.csv",
+                label="CSV",
+                file_name="invalid_records.csv",
                 data=lambda: reads.invalid_records(triage.as_csv, filters),
             ),
             components.Download(
-                label="JSON", file_name="invalid_records.json",
+                label="JSON",
+                file_name="invalid_records.json",
                 data=lambda: reads.invalid_records(triage.as_json, filters),
             ),
         ],
@@ -50,8 +55,11 @@ def show_list() -> None:
     with body:
         row = components.list_table(
             [
-                {**record, "open": f"#{record['quarantine_id']}",
-                 "state": components.state_cell(record["status"])}
+                {
+                    **record,
+                    "open": f"#{record['quarantine_id']}",
+                    "state": components.state_cell(record["status"]),
+                }
                 for record in records
             ],
             {
@@ -64,7 +72,9 @@ def show_list() -> None:
                 "position": components.count_column("Position"),
                 "created_at": components.time_column("Found"),
             },
-            alt="Invalid records, newest first", key=f"records_{offset}", opens="open",
+            alt="Invalid records, newest first",
+            key=f"records_{offset}",
+            opens="open",
         )
     if row is not None:
         components.step_into(record=records[row]["quarantine_id"])
@@ -76,7 +86,10 @@ def show_filters() -> dict[str, Any]:
             "Feed", list(datasets.declared()), key="feed", page_key="page"
         )
         status = components.filter_pills(
-            "Status", STATES, key="status", page_key="page",
+            "Status",
+            STATES,
+            key="status",
+            page_key="page",
             words=components.state_option,
         )
         search = components.filter_text(
@@ -88,9 +101,13 @@ def show_filters() -> dict[str, Any]:
     rule = None
     if rules:
         rule = components.filter_pills(
-            "Open records by rule", list(rules), key="rule", page_key="page",
-            words=lambda key: f"{components.escape(rules[key]['message'])} "
-            f"**{rules[key]['records']:,}**",
+            "Open records by rule",
+            list(rules),
+            key="rule",
+            page_key="page",
+            words=lambda key: (
+                f"{components.escape(rules[key]['message'])} **{rules[key]['records']:,}**"
+            ),
         )
     run_id = components.chosen("from_run")
     if run_id is not None and st.button(
@@ -98,19 +115,28 @@ def show_filters() -> dict[str, Any]:
     ):
         components.step_into(from_run=None, page=None)
     return {
-        "dataset": dataset, "status": status, "search": search,
-        "rule_id": int(rule) if rule else None, "run_id": run_id,
+        "dataset": dataset,
+        "status": status,
+        "search": search,
+        "rule_id": int(rule) if rule else None,
+        "run_id": run_id,
     }
 
 
 def show_nothing(filters: dict[str, Any]) -> None:
     if any(filters.values()):
-        components.empty_state("No invalid record fits these filters",
-                               "Clear a filter to see more.", icon="filter_alt_off")
+        components.empty_state(
+            "No invalid record fits these filters",
+            "Clear a filter to see more.",
+            icon="filter_alt_off",
+        )
     else:
         components.empty_state(
-            "No invalid records", "Every record that came so far is valid, or none came yet.",
-            page="upload", label="Upload or generate a file", icon="check_circle",
+            "No invalid records",
+            "Every record that came so far is valid, or none came yet.",
+            page="upload",
+            label="Upload or generate a file",
+            icon="check_circle",
         )
 
 
@@ -127,7 +153,8 @@ def show_record(quarantine_id: int) -> None:
         st.space("stretch")
         show_neighbours(record)
     facts = [
-        record["dataset"], record["file_name"],
+        record["dataset"],
+        record["file_name"],
         f"batch {record['batch_id']}, position {record['position']:,}",
         f"key {record['record_key']}" if record["record_key"] else "no key",
         f"found {components.ago(record['created_at'])}",
@@ -145,8 +172,13 @@ def show_neighbours(record: dict[str, Any]) -> None:
         "queries/triage.neighbours", quarantine_id=record["quarantine_id"], status=record["status"]
     )[0]
     for name, icon in (("newer", "arrow_upward"), ("older", "arrow_downward")):
-        if st.button(name.title(), icon=f":material/{icon}:", key=name, disabled=not beside[name],
-                     help=f"The next {name} {record['status']} record"):
+        if st.button(
+            name.title(),
+            icon=f":material/{icon}:",
+            key=name,
+            disabled=not beside[name],
+            help=f"The next {name} {record['status']} record",
+        ):
             components.step_into(record=beside[name])
 
 
@@ -164,8 +196,12 @@ def show_violations(record: dict[str, Any]) -> None:
                     st.badge("warns", icon=":material/warning:", color="yellow")
             st.caption(components.escape(violation["sentence"]))
     if record["run_id"]:
-        components.link("runs", f"Run {record['run_id']} judged it",
-                        icon=":material/arrow_forward:", run=record["run_id"])
+        components.link(
+            "runs",
+            f"Run {record['run_id']} judged it",
+            icon=":material/arrow_forward:",
+            run=record["run_id"],
+        )
 
 
 def show_received(text: str) -> None:

@@ -95,11 +95,15 @@ def show_service(name: str, status: dict[str, Any]) -> None:
     elif (status["now"] - beat).total_seconds() > SILENT_SECONDS:
         st.badge(
             f"{name} silent for {components.ago(beat).removesuffix(' ago')}",
-            icon=":material/warning:", color="orange", help=components.absolute(beat),
+            icon=":material/warning:",
+            color="orange",
+            help=components.absolute(beat),
         )
     else:
         st.badge(
-            name, icon=":material/check_circle:", color="green",
+            name,
+            icon=":material/check_circle:",
+            color="green",
             help=f"Last sign of life: {components.absolute(beat)}",
         )
 
@@ -115,7 +119,9 @@ def show_feed(layer: dict[str, Any]) -> None:
         return
     with st.container(horizontal=True, gap="medium"):
         for label, name in (
-            ("Read", "records"), ("= valid", "valid_records"), ("+ invalid", "invalid_records"),
+            ("Read", "records"),
+            ("= valid", "valid_records"),
+            ("+ invalid", "invalid_records"),
             ("+ superseded", "superseded_records"),
         ):
             st.metric(label, f"{layer[name]:,}", width="content")
@@ -129,12 +135,12 @@ def show_feed(layer: dict[str, Any]) -> None:
 
 def show_runs() -> None:
     st.subheader("Last runs")
-    runs = reads.rows(
-        "queries/runs.history", dataset=None, status=None, limit=LAST_RUNS, offset=0
-    )
+    runs = reads.rows("queries/runs.history", dataset=None, status=None, limit=LAST_RUNS, offset=0)
     if not runs:
         components.empty_state(
-            "No runs yet", "A run loads the files of the landing zone.", page="upload",
+            "No runs yet",
+            "A run loads the files of the landing zone.",
+            page="upload",
             label="Bring the first file",
         )
         return
@@ -149,7 +155,8 @@ def show_rules() -> None:
     rules = reads.rows("queries/triage.by_rule", dataset=None)[:TOP_RULES]
     if not rules:
         components.empty_state(
-            "No open invalid records", "Records that break a rule appear here.",
+            "No open invalid records",
+            "Records that break a rule appear here.",
             icon="check_circle",
         )
         return
@@ -159,11 +166,17 @@ def show_rules() -> None:
             "open": "Rule",
             "dataset": components.text_column("Feed", width=80),
             "records": st.column_config.ProgressColumn(
-                "Records", format="localized", min_value=0, max_value=rules[0]["records"],
-                color="primary", width=130,
+                "Records",
+                format="localized",
+                min_value=0,
+                max_value=rules[0]["records"],
+                color="primary",
+                width=130,
             ),
         },
-        alt="Open invalid records by rule", key="top_rules", opens="open",
+        alt="Open invalid records by rule",
+        key="top_rules",
+        opens="open",
     )
     if row is not None:
         components.go("invalid_records", rule=rules[row]["rule_id"])

@@ -34,8 +34,11 @@ def show_list() -> None:
             "Feed", list(datasets.declared()), key="feed", page_key="page"
         )
         status = components.filter_pills(
-            "Status", [state.value for state in RunStatus], key="status",
-            page_key="page", words=components.state_option,
+            "Status",
+            [state.value for state in RunStatus],
+            key="status",
+            page_key="page",
+            words=components.state_option,
         )
     filters = {"dataset": dataset, "status": status}
     waiting = reads.status()
@@ -49,7 +52,9 @@ def show_start() -> None:
         titles = {feed.name: feed.title for feed in datasets.declared().values()}
         for name, label in {"all": "all feeds", **titles}.items():
             pressed = st.button(
-                f"Run {label}", key=f"start_{name}", icon=":material/play_arrow:",
+                f"Run {label}",
+                key=f"start_{name}",
+                icon=":material/play_arrow:",
                 type="primary" if name == "all" else "secondary",
                 help="Loads what waits in the landing zone",
             )
@@ -70,8 +75,10 @@ def show_runs(filters: dict[str, Any], was_moving: bool) -> None:
         return
     if not total:
         components.empty_state(
-            "No runs yet", "A run loads the files of the landing zone; bring one first.",
-            page="upload", label="Upload or generate a file",
+            "No runs yet",
+            "A run loads the files of the landing zone; bring one first.",
+            page="upload",
+            label="Upload or generate a file",
         )
         return
     everything = components.Download(
@@ -149,17 +156,23 @@ def show_head(run: dict[str, Any]) -> None:
     if run["status"] == "queued":
         show_wait()
     if run["cancel_requested_at"] and not run["ended_at"]:
-        st.info("A cancel was asked for: the run stops at its next chunk.",
-                icon=":material/hourglass_top:")
+        st.info(
+            "A cancel was asked for: the run stops at its next chunk.",
+            icon=":material/hourglass_top:",
+        )
 
 
 def show_wait() -> None:
     if reads.status()["worker_heartbeat"] is None:
-        st.warning("Waits for a worker, and none is running. This starts one: `revenue worker`",
-                   icon=":material/hourglass_top:")
+        st.warning(
+            "Waits for a worker, and none is running. This starts one: `revenue worker`",
+            icon=":material/hourglass_top:",
+        )
     else:
-        st.info("Waits for a worker. Runs of one feed go one after another.",
-                icon=":material/hourglass_top:")
+        st.info(
+            "Waits for a worker. Runs of one feed go one after another.",
+            icon=":material/hourglass_top:",
+        )
 
 
 def show_buttons(run: dict[str, Any]) -> None:
@@ -167,10 +180,16 @@ def show_buttons(run: dict[str, Any]) -> None:
     can_cancel = run["status"] in {"queued", "running", "lost"} and not run["cancel_requested_at"]
     can_resume = run["status"] in {"failed", "cancelled", "lost"}
     if run["invalid_records"]:
-        components.link("invalid_records", "Its invalid records", icon=":material/rule:",
-                        from_run=run_id)
-    if can_resume and st.button("Resume", icon=":material/resume:", key="resume", type="primary",
-                                help="Goes on from the last checkpoint"):
+        components.link(
+            "invalid_records", "Its invalid records", icon=":material/rule:", from_run=run_id
+        )
+    if can_resume and st.button(
+        "Resume",
+        icon=":material/resume:",
+        key="resume",
+        type="primary",
+        help="Goes on from the last checkpoint",
+    ):
         with components.reporting("The run cannot be resumed"):
             actions.resume_run(desk, run_id)
             st.rerun()
@@ -183,9 +202,13 @@ def show_buttons(run: dict[str, Any]) -> None:
 def show_numbers(run: dict[str, Any]) -> None:
     with st.grid(7, min_column_width=112, gap="small"):
         for label, name in (
-            ("Read", "read_records"), ("Valid", "valid_records"), ("Invalid", "invalid_records"),
-            ("Superseded", "superseded_records"), ("Inserted", "inserted_rows"),
-            ("Updated", "updated_rows"), ("Unchanged", "unchanged_rows"),
+            ("Read", "read_records"),
+            ("Valid", "valid_records"),
+            ("Invalid", "invalid_records"),
+            ("Superseded", "superseded_records"),
+            ("Inserted", "inserted_rows"),
+            ("Updated", "updated_rows"),
+            ("Unchanged", "unchanged_rows"),
         ):
             st.metric(label, f"{run[name]:,}", border=True)
 

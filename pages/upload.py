@@ -43,7 +43,10 @@ def show_upload() -> None:
     turn = st.session_state.setdefault("upload_turn", 0)
     files = st.file_uploader(
         "Sales or customer files",
-        type=list(TYPES), accept_multiple_files=True, key=f"upload_{turn}", max_upload_size=limit,
+        type=list(TYPES),
+        accept_multiple_files=True,
+        key=f"upload_{turn}",
+        max_upload_size=limit,
         help=f"JSON (an array or one object a line), also gzipped, up to {limit} MB a file. "
         "Larger files belong into the landing zone.",
     )
@@ -57,8 +60,9 @@ def show_upload() -> None:
     good = [file for file in files if previews[file.file_id].is_acceptable]
     of = f"{len(good)} of {len(files)} files" if len(good) < len(files) else "and load"
     with st.container(horizontal=True, gap="small"):
-        if st.button(f"Accept {of}", type="primary", icon=":material/check:", key="accept",
-                     disabled=not good):
+        if st.button(
+            f"Accept {of}", type="primary", icon=":material/check:", key="accept", disabled=not good
+        ):
             accept(good)
         if st.button("Discard", icon=":material/close:", key="discard"):
             clear()
@@ -68,9 +72,7 @@ def preview(file: UploadedFile) -> Preview:
     kept: dict[str, Preview] = st.session_state.setdefault("previews", {})
     if file.file_id not in kept:
         with st.spinner("Reading the file"):
-            kept[file.file_id] = actions.preview_file(
-                context.desk(), name=file.name, content=file
-            )
+            kept[file.file_id] = actions.preview_file(context.desk(), name=file.name, content=file)
     return kept[file.file_id]
 
 
@@ -84,14 +86,22 @@ def show_preview(shown: Preview) -> None:
                 f"{shown.records:,} records · {components.file_size(shown.bytes)}", width="content"
             )
         if shown.problem is not None:
-            st.error(components.escape(shown.problem.message),
-                     title="This file would be rejected", icon=":material/error:")
+            st.error(
+                components.escape(shown.problem.message),
+                title="This file would be rejected",
+                icon=":material/error:",
+            )
         elif shown.is_repetition:
-            st.warning(f"Same content as batch {shown.same_as}: accepting it changes nothing.",
-                       icon=":material/content_copy:")
+            st.warning(
+                f"Same content as batch {shown.same_as}: accepting it changes nothing.",
+                icon=":material/content_copy:",
+            )
         elif shown.same_as:
-            st.info(f"Same content as batch {shown.same_as}, but other files came after it: "
-                    "accepting it brings its values back.", icon=":material/history:")
+            st.info(
+                f"Same content as batch {shown.same_as}, but other files came after it: "
+                "accepting it brings its values back.",
+                icon=":material/history:",
+            )
         if shown.judged:
             show_sample(shown)
         if shown.first_records:
@@ -102,21 +112,24 @@ def show_preview(shown: Preview) -> None:
 def show_sample(shown: Preview) -> None:
     share = shown.valid / shown.judged
     of = "All" if shown.judged == shown.records else "The first"
-    st.progress(share, text=f"{of} {shown.judged:,} records judged: {shown.valid:,} valid, "
-                f"{shown.judged - shown.valid:,} invalid")
+    st.progress(
+        share,
+        text=f"{of} {shown.judged:,} records judged: {shown.valid:,} valid, "
+        f"{shown.judged - shown.valid:,} invalid",
+    )
     if shown.reasons:
-        st.caption(" · ".join(
-            f"{components.escape(message)} {count:,}" for message, count in shown.reasons[:6]
-        ))
+        st.caption(
+            " · ".join(
+                f"{components.escape(message)} {count:,}" for message, count in shown.reasons[:6]
+            )
+        )
 
 
 def accept(files: list[UploadedFile]) -> None:
     results: list[Submission | tuple[str, str]] = []
     for file in files:
         try:
-            results.append(
-                actions.submit_file(context.desk(), name=file.name, content=file)
-            )
+            results.append(actions.submit_file(context.desk(), name=file.name, content=file))
         except RevenueError as error:
             results.append((file.name, error.message))
     st.session_state["results"] = results
@@ -143,26 +156,35 @@ def show_results() -> None:
             )
         else:
             name, message = result
-            st.error(components.escape(message), icon=":material/error:",
-                     title=components.escape(name))
+            st.error(
+                components.escape(message), icon=":material/error:", title=components.escape(name)
+            )
     for run_id in {done.run_id: None for done in results if isinstance(done, Submission)}:
         if run_id is not None:
-            components.link("runs", f"Follow run {run_id}", icon=":material/arrow_forward:",
-                            run=run_id)
+            components.link(
+                "runs", f"Follow run {run_id}", icon=":material/arrow_forward:", run=run_id
+            )
 
 
 def show_submission(done: Submission) -> None:
     name = components.escape(done.file_name)
     if done.status == "skipped":
-        st.info(f"**{name}** has the same content as batch {done.duplicate_of}: nothing to load.",
-                icon=":material/content_copy:")
+        st.info(
+            f"**{name}** has the same content as batch {done.duplicate_of}: nothing to load.",
+            icon=":material/content_copy:",
+        )
     elif done.status == "waiting":
         taker = f"run {done.run_id}" if done.run_id else "the next run"
-        st.info(f"**{name}** waits in the landing zone: another run of {done.dataset} is at work, "
-                f"{taker} takes it.", icon=":material/hourglass_top:")
+        st.info(
+            f"**{name}** waits in the landing zone: another run of {done.dataset} is at work, "
+            f"{taker} takes it.",
+            icon=":material/hourglass_top:",
+        )
     else:
-        st.success(f"**{name}** is batch {done.batch_id} of {done.dataset}; "
-                   f"run {done.run_id} loads it.", icon=":material/check_circle:")
+        st.success(
+            f"**{name}** is batch {done.batch_id} of {done.dataset}; run {done.run_id} loads it.",
+            icon=":material/check_circle:",
+        )
 
 
 # Generate -------------------------------------------------------------------------------
@@ -175,18 +197,27 @@ def show_generate() -> None:
             "Feed", list(datasets.declared()), default="sales", required=True, key="make_dataset"
         )
         one, two = st.columns(2)
-        records = one.number_input("Records", 1, actions.GENERATED_LIMIT, 1000, step=1000,
-                                   key="make_records")
-        seed = two.number_input("Seed", 0, 2**31 - 1, 0, key="make_seed",
-                                help="The same seed gives the same bytes")
+        records = one.number_input(
+            "Records", 1, actions.GENERATED_LIMIT, 1000, step=1000, key="make_records"
+        )
+        seed = two.number_input(
+            "Seed", 0, 2**31 - 1, 0, key="make_seed", help="The same seed gives the same bytes"
+        )
         percent = one.number_input("Invalid, %", 0, 100, 15, key="make_invalid")
         kind = two.selectbox("Format", ("json", "ndjson"), key="make_format")
         at_once = st.checkbox("Load it at once", value=True, key="make_run")
-        pressed = st.form_submit_button("Generate", icon=":material/auto_awesome:",
-                                        type="primary", key="make")
+        pressed = st.form_submit_button(
+            "Generate", icon=":material/auto_awesome:", type="primary", key="make"
+        )
     if pressed:
-        generate(at_once=at_once, dataset=dataset, records=records, seed=seed,
-                 invalid_rate=percent / 100, format=kind)
+        generate(
+            at_once=at_once,
+            dataset=dataset,
+            records=records,
+            seed=seed,
+            invalid_rate=percent / 100,
+            format=kind,
+        )
 
 
 def generate(*, at_once: bool, **wish: Any) -> None:
@@ -214,20 +245,25 @@ def show_landing() -> None:
         [
             {
                 "load": ":material/play_arrow: Load" if file.dataset else None,
-                "name": file.shown_name, "dataset": file.dataset,
-                "size": components.file_size(file.bytes), "modified": file.modified_at,
+                "name": file.shown_name,
+                "dataset": file.dataset,
+                "size": components.file_size(file.bytes),
+                "modified": file.modified_at,
                 "problem": file.problem,
             }
             for file in files
         ],
         {
-            "load": "", "name": components.text_column("File", width=190),
+            "load": "",
+            "name": components.text_column("File", width=190),
             "dataset": components.text_column("Feed", width=85),
             "size": components.text_column("Size", width=80),
             "modified": components.time_column("Changed"),
             "problem": components.text_column("Problem", width=300),
         },
-        alt="Files that wait in the landing zone", key="landing", opens="load",
+        alt="Files that wait in the landing zone",
+        key="landing",
+        opens="load",
         height="content" if len(files) < 8 else 300,
     )
     if row is not None:
@@ -248,15 +284,19 @@ def show_batches() -> None:
                 "Feed", list(datasets.declared()), key="feed", page_key="page"
             ),
             "status": components.filter_pills(
-                "Status", BATCH_STATES, key="status", page_key="page",
+                "Status",
+                BATCH_STATES,
+                key="status",
+                page_key="page",
                 words=components.state_option,
             ),
         }
     total = reads.value("queries/batches.count", **filters)
     if not total:
         if any(filters.values()):
-            components.empty_state("No file fits these filters", "Clear a filter to see more.",
-                                   icon="filter_alt_off")
+            components.empty_state(
+                "No file fits these filters", "Clear a filter to see more.", icon="filter_alt_off"
+            )
         else:
             components.empty_state("No file came yet", "Upload or generate one above.")
         return

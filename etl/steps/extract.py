@@ -52,7 +52,9 @@ def extract(execution: Execution, batch: Batch, take: Take) -> int:
                 take(batch.batch_id, first, records)
                 count += len(records)
                 failpoints.hit("extract.in_copy")
-                execution.progress(Step.EXTRACT, count)
+                # as many records a byte as so far
+                expected = count * batch.file_bytes // max(chunk.bytes_read, 1)
+                execution.progress(Step.EXTRACT, count, max(count, expected))
             file.verify(batch.sha256)
         if count == 0:
             raise UnreadableFileError("the file holds no records", code="empty")

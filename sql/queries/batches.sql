@@ -1,6 +1,7 @@
 -- name: lock_dataset
--- The pipeline lock of a feed; only writers may take it.
-select dataset from etl.dataset where dataset = :dataset for update;
+-- The pipeline lock of a feed; only writers may take it. Runs can be queued meanwhile: their foreign
+-- key asks for less.
+select dataset from etl.dataset where dataset = :dataset for no key update;
 
 -- name: new_id
 -- The next batch_id, so that a file can carry it before its row exists.
@@ -33,7 +34,7 @@ values (
 
 -- name: open
 -- Batches that still have a way to go, in order of arrival.
-select batch_id, dataset, file_name, stored_name, sha256, status, insert_date, records
+select batch_id, dataset, file_name, stored_name, sha256, file_bytes, status, insert_date, records
 from etl.batch
 where
     dataset = :dataset
@@ -53,7 +54,7 @@ for update;
 
 -- name: judged
 -- Every batch that silver was made of, in order of arrival.
-select batch_id, dataset, file_name, stored_name, sha256, status, insert_date, records
+select batch_id, dataset, file_name, stored_name, sha256, file_bytes, status, insert_date, records
 from etl.batch
 where dataset = :dataset and status in ('loaded', 'promoted')
 order by batch_id;
