@@ -156,7 +156,6 @@ def loyalty_points(rows: Sequence[Row]) -> go.Figure:
             hole=0.62,
             sort=False,
             direction="clockwise",
-            automargin=True,
             textinfo="percent",
             textposition="outside",
             texttemplate="%{percent:.1%}",

@@ -208,7 +208,7 @@ def beside(name: str, shown: Report) -> str:
             return f"exactly {metrics.format_exact(metrics.BY_NAME[name], kpis[name])}".replace(
                 "$", "\\$"
             )
-        case "average_sale":
+        case "average_sale" | "high_value_transactions" if not kpis["transactions"]:
             return "no sales"
         case _:
             share = percent(kpis["high_value_sales"], kpis["total_sales"])

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app import charts, components, dashboard, metrics
-from app.metrics import Report, Row
+from app.metrics import Filters, Report, Row
 
 CARDS = ("customers", "total_sales", "sales_ytd", "average_sale", "high_value_transactions")
 
@@ -29,10 +29,11 @@ def main() -> None:
         )
         return
     show_origin(fresh)
-    shown = dashboard.report(fresh.data_version, dashboard.slicers(offered))
+    filters = dashboard.slicers(offered)
+    shown = dashboard.report(fresh.data_version, filters)
     show_cards(shown)
     if not shown.kpis["transactions"]:
-        show_nothing(has_sales=bool(offered.regions))
+        show_nothing(filters, has_sales=bool(offered.regions))
     show_insights(shown)
     show_tiles(shown)
 
@@ -63,8 +64,14 @@ def show_cards(shown: Report) -> None:
             )
 
 
-def show_nothing(*, has_sales: bool) -> None:
-    if has_sales:
+def show_nothing(filters: Filters, *, has_sales: bool) -> None:
+    if filters.start and filters.end and filters.start > filters.end:
+        st.info(
+            "The period ends before it starts: change its first or its last day.",
+            title="Nothing in this selection",
+            icon=":material/date_range:",
+        )
+    elif has_sales:
         st.info(
             "No sales match these filters. Clear a filter or widen the period; figures of "
             "customers and loyalty points do not depend on them.",

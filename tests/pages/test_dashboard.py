@@ -207,6 +207,14 @@ def test_a_selection_without_sales_explains_itself(filled: Engine) -> None:
     assert captions(page).count("Nothing in this selection") == 4
 
 
+def test_a_period_the_wrong_way_round_explains_itself(filled: Engine) -> None:
+    page = dashboard(**{"from": "2023-02-01", "to": "2023-01-01"})
+    assert "ends before it starts" in page.info[0].value
+    assert {metric.label: metric.delta for metric in page.metric}["Sales YTD"] == (
+        "no calendar day in the period"
+    )
+
+
 def test_an_empty_gold_names_the_next_action(clean: Engine) -> None:
     page = dashboard()
     assert not page.metric
