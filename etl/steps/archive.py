@@ -99,7 +99,7 @@ def _write_json(connection: Connection, dataset: Dataset, file: io.BufferedWrite
                 from dq.quarantine q
                 join {dataset.raw_table} r using (batch_id, position)
                 where q.dataset = '{dataset.name}' and q.status in ('open', 'assigned')
-                order by q.quarantine_id
+                order by q.status, q.quarantine_id
             ) to stdout (format csv, quote E'\\x01', escape E'\\x01', delimiter E'\\x02')
             """,
             _WithoutFirst(file),
@@ -129,7 +129,7 @@ def _write_csv(connection: Connection, dataset: Dataset, file: io.BufferedWriter
         ) as errors, q.dq_errors
         from dq.quarantine q join {dataset.raw_table} r using (batch_id, position)
         where q.dataset = :dataset and q.status in ('open', 'assigned')
-        order by q.quarantine_id
+        order by q.status, q.quarantine_id
         """,
         dataset=dataset.name,
     ):

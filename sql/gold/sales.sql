@@ -68,9 +68,11 @@ described as (
         coalesce(grouped.category, older_category.category) as category
     from touched as p
     left join silver.sales as named
-        on named.batch_id = p.newest_name >> 32 and named.position = p.newest_name & 4294967295
+        on named.batch_id = any(:batches)
+        and named.batch_id = p.newest_name >> 32 and named.position = p.newest_name & 4294967295
     left join silver.sales as grouped
-        on grouped.batch_id = p.newest_category >> 32
+        on grouped.batch_id = any(:batches)
+        and grouped.batch_id = p.newest_category >> 32
         and grouped.position = p.newest_category & 4294967295
     left join lateral (
         select o.product_name
