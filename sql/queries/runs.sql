@@ -235,8 +235,9 @@ select exists (
 update etl.worker set stopped_at = clock_timestamp() where worker_id = :worker_id;
 
 -- name: release
--- The worker stops in order: the run goes back to the queue and goes on from its checkpoint.
-update etl.run set status = 'queued', worker_id = null
+-- The worker stops in order: the run goes back to the queue and goes on from its checkpoint. It was
+-- no death, so it does not count as an attempt.
+update etl.run set status = 'queued', worker_id = null, attempt = attempt - 1
 where run_id = :run_id and attempt = :attempt and status = 'running'
 returning run_id;
 
