@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from etl import datasets, runs
 from etl.db import queries
 from etl.db.connect import is_lost_connection
-from etl.engine import Execution, Outcome, execute
+from etl.engine import Outcome, execute
 from etl.errors import (
     DatabaseError,
     RevenueError,
@@ -25,6 +25,7 @@ from etl.errors import (
     RunLostError,
     RunStoppedError,
 )
+from etl.execution import Execution
 from etl.log import RunLog
 from etl.model import Progress, RunStatus, Step
 from etl.settings import Settings

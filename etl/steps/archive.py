@@ -16,7 +16,7 @@ from etl.export import defused
 from etl.model import Step
 
 if TYPE_CHECKING:
-    from etl.engine import Execution
+    from etl.execution import Execution
     from etl.model import Dataset
 
 

@@ -14,7 +14,7 @@ from etl.errors import UnreadableFileError
 from etl.model import Batch, Step
 
 if TYPE_CHECKING:
-    from etl.engine import Execution
+    from etl.execution import Execution
 
 Take = Callable[[int, int, Sequence[bytes]], None]
 """Called with batch_id, position of the first record, records."""

@@ -14,7 +14,7 @@ from etl.errors import RevenueError
 from etl.model import Batch, Rule
 
 if TYPE_CHECKING:
-    from etl.engine import Execution
+    from etl.execution import Execution
     from etl.steps.stage import Stage
 
 Counts = dict[str, int]

@@ -13,7 +13,7 @@ from etl.model import Step
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from etl.engine import Execution
+    from etl.execution import Execution
 
 
 def promote(execution: Execution) -> int:
