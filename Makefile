@@ -45,7 +45,7 @@ audit: .venv/installed-dev  ## Known vulnerabilities of the pinned packages (ask
 	$(BIN)/pip-audit --require-hashes -r requirements.lock
 
 .PHONY: bench
-bench: .venv/installed  ## Measure the targets of docs/performance.md; prints ratios
+bench: .venv/installed-dev  ## Measure the targets of docs/performance.md; prints ratios
 	$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: docs
