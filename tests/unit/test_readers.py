@@ -70,7 +70,13 @@ def test_accepted(name: str, chunk_bytes: int) -> None:
 
 # code, line, column, part of the message
 REFUSED: dict[str, tuple[bytes, str, int | None, int | None, str]] = {
-    "truncated array": (b'[{"a":1},\n', "truncated", 2, 1, "not closed"),
+    "truncated array": (
+        b'[{"a":1},\n',
+        "truncated",
+        2,
+        1,
+        "the array that began in line 1, column 1 is cut",
+    ),
     "truncated record": (b'[{"a":1},\n{"b"', "truncated", 2, 5, "cut off"),
     "truncated string": (b'{"a":"x', "truncated", 1, 8, "cut off"),
     "number alone": (b" 5", "top_level", 1, 2, "single value"),
@@ -81,7 +87,7 @@ REFUSED: dict[str, tuple[bytes, str, int | None, int | None, str]] = {
     "trailing comma in a record": (b'[{"a":1,}]', "not_json", 1, 9, "comma too many"),
     "two commas": (b"[1,,2]", "not_json", 1, 4, "comma too many"),
     "no comma": (b"[1\n2]", "not_json", 2, 1, "comma"),
-    "single quotes": (b"[{'a': 1}]", "not_json", 1, 3, "single quotes"),
+    "single quotes": (b"[{'a': 1}]", "not_json", 1, 3, "double quotes"),
     "comment": (b'[{"a":1}, // "x\n1]', "not_json", 1, 11, "comment"),
     "comment first": (b"# x\n[1]", "not_json", 1, 1, "# x"),
     "control character": (b'[{"a":"x\ty"}]', "not_json", 1, 9, "0x09"),
@@ -89,7 +95,7 @@ REFUSED: dict[str, tuple[bytes, str, int | None, int | None, str]] = {
     "NUL byte": (b'[{"a":"\0"}]', "not_json", 1, 8, "0x00"),
     "NaN": (b'[{"a":"NaN","b":NaN}]', "not_json", 1, 17, "NaN"),
     "Infinity": (b'[{"a":-Infinity}]', "not_json", 1, 7, "-Infinity"),
-    "leading zero": (b'[{"a":01}]', "not_json", 1, 8, "comma"),
+    "leading zero": (b'[{"a":01}]', "not_json", 1, 8, "may not begin with 0"),
     "bad escape": (b'[{"a":"\\x"}]', "not_json", 1, 8, "escape"),
     "after the array": (b"[1] x", "not_json", 1, 5, "value belongs"),
     "closed twice": (b'{"a":1}]', "not_json", 1, 8, "value belongs"),
@@ -99,13 +105,13 @@ REFUSED: dict[str, tuple[bytes, str, int | None, int | None, str]] = {
     "401 digits": (b"[" + b"7" * 401 + b"]", "number", 1, 2, "400 digits"),
     "401 digits in a record": (b'[{"a": ' + b"7" * 401 + b"}]", "number", 1, 8, "400 digits"),
     "beyond range": (b'[{"a":"1e400","b": 1e400}]', "number", 1, 20, "range"),
-    "Latin-1": ('[{"a":"é"}]'.encode("latin-1"), "encoding", None, None, "0xE9 at offset 7"),
-    "Windows-1252": ('[{"a":"“"}]'.encode("cp1252"), "encoding", None, None, "Windows-1252"),
-    "UTF-16 without a mark": ('[{"a":"é"}]'.encode("utf-16-le"), "encoding", None, None, "UTF-16"),
-    "cut in a character": ('[{"a":"é'.encode()[:-1], "encoding", None, None, "UTF-8"),
-    "damaged gzip": (gzip.compress(b"[1]" * 99)[:-20] + b"x" * 20, "gzip", None, None, "damaged"),
-    "cut gzip": (gzip.compress(b"[1]" * 99)[:-6], "gzip", None, None, "too early"),
-    "gzip and more": (gzip.compress(b"[1]") + b"tail", "gzip", None, None, "after the end"),
+    "Latin-1": ('[{"a":"é"}]'.encode("latin-1"), "encoding", 1, 8, "0xE9"),
+    "Windows-1252": ('[{"a":"“"}]'.encode("cp1252"), "encoding", 1, 8, "Windows-1252"),
+    "UTF-16 without a mark": ('[{"a":"é"}]'.encode("utf-16-le"), "encoding", 1, 2, "UTF-16"),
+    "cut in a character": ('[{"a":"é'.encode()[:-1], "truncated", 1, 8, "middle of a character"),
+    "damaged gzip": (gzip.compress(b"[1]" * 99)[:-20] + b"x" * 20, "gzip", 1, 1, "damaged"),
+    "cut gzip": (gzip.compress(b"[1]" * 99)[:-6], "gzip", 1, 298, "too early"),
+    "gzip and more": (gzip.compress(b"[1]") + b"tail", "gzip", 1, 4, "behind its end"),
 }
 
 
