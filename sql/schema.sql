@@ -530,6 +530,210 @@ COMMENT ON COLUMN dq.violation.rule_version IS 'Version of the rule that judged'
 COMMENT ON COLUMN dq.violation.severity IS 'reject or warn';
 
 --
+-- Name: alert_channel; Type: TABLE; Schema: etl; Owner: -
+--
+
+CREATE TABLE etl.alert_channel (
+    channel_id bigint NOT NULL,
+    name text NOT NULL,
+    address text NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    last_success_at timestamp with time zone,
+    last_failure_at timestamp with time zone,
+    last_error text,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_by text NOT NULL,
+    removed_at timestamp with time zone,
+    CONSTRAINT alert_channel_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100)))
+);
+
+--
+-- Name: TABLE alert_channel; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON TABLE etl.alert_channel IS 'Where alerts go';
+
+--
+-- Name: COLUMN alert_channel.channel_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_channel.channel_id IS 'Identity of the channel';
+
+--
+-- Name: COLUMN alert_channel.name; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_channel.name IS 'Name shown to operators';
+
+--
+-- Name: COLUMN alert_channel.address; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_channel.address IS 'Apprise address, or env:NAME where it stands in an environment variable; a secret, shown masked';
+
+--
+-- Name: COLUMN alert_channel.enabled; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_channel.enabled IS 'false: nothing is sent';
+
+--
+-- Name: COLUMN alert_channel.last_success_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_channel.last_success_at IS 'Last message that arrived';
+
+--
+-- Name: COLUMN alert_channel.last_failure_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_channel.last_failure_at IS 'Last message that failed';
+
+--
+-- Name: COLUMN alert_channel.last_error; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_channel.last_error IS 'Why it failed, without secrets; NULL once a message arrived again';
+
+--
+-- Name: COLUMN alert_channel.updated_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_channel.updated_at IS 'Last change';
+
+--
+-- Name: COLUMN alert_channel.updated_by; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_channel.updated_by IS 'Who changed it';
+
+--
+-- Name: COLUMN alert_channel.removed_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_channel.removed_at IS 'When it was removed';
+
+--
+-- Name: alert_channel_channel_id_seq; Type: SEQUENCE; Schema: etl; Owner: -
+--
+
+ALTER TABLE etl.alert_channel ALTER COLUMN channel_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME etl.alert_channel_channel_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: alert_rule; Type: TABLE; Schema: etl; Owner: -
+--
+
+CREATE TABLE etl.alert_rule (
+    alert_rule_id bigint NOT NULL,
+    kind text NOT NULL,
+    dataset text,
+    threshold numeric,
+    severity text DEFAULT 'error'::text NOT NULL,
+    cooldown_seconds integer DEFAULT 900 NOT NULL,
+    muted_until timestamp with time zone,
+    enabled boolean DEFAULT true NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_by text DEFAULT 'shipped'::text NOT NULL,
+    removed_at timestamp with time zone,
+    CONSTRAINT alert_rule_cooldown_seconds_check CHECK ((cooldown_seconds >= 0)),
+    CONSTRAINT alert_rule_kind_check CHECK ((kind = ANY (ARRAY['run_failed'::text, 'run_lost'::text, 'run_too_long'::text, 'invalid_count'::text, 'invalid_rate'::text, 'unusual_volume'::text, 'not_fresh'::text, 'ledger_broken'::text, 'process_silent'::text]))),
+    CONSTRAINT alert_rule_severity_check CHECK ((severity = ANY (ARRAY['warning'::text, 'error'::text]))),
+    CONSTRAINT alert_rule_threshold_check CHECK ((threshold >= (0)::numeric))
+);
+
+--
+-- Name: TABLE alert_rule; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON TABLE etl.alert_rule IS 'When somebody is told';
+
+--
+-- Name: COLUMN alert_rule.alert_rule_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_rule.alert_rule_id IS 'Identity of the rule';
+
+--
+-- Name: COLUMN alert_rule.kind; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_rule.kind IS 'What is watched, from the closed catalogue';
+
+--
+-- Name: COLUMN alert_rule.dataset; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_rule.dataset IS 'Feed; NULL: every feed';
+
+--
+-- Name: COLUMN alert_rule.threshold; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_rule.threshold IS 'Limit of the kind: records, a fraction 0..1, seconds, or standard deviations';
+
+--
+-- Name: COLUMN alert_rule.severity; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_rule.severity IS 'warning or error';
+
+--
+-- Name: COLUMN alert_rule.cooldown_seconds; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_rule.cooldown_seconds IS 'After a resolve, a new incident of the same subject waits so long, seconds';
+
+--
+-- Name: COLUMN alert_rule.muted_until; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_rule.muted_until IS 'Nothing is sent before';
+
+--
+-- Name: COLUMN alert_rule.enabled; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_rule.enabled IS 'false: not watched';
+
+--
+-- Name: COLUMN alert_rule.updated_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_rule.updated_at IS 'Last change';
+
+--
+-- Name: COLUMN alert_rule.updated_by; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_rule.updated_by IS 'Who changed it';
+
+--
+-- Name: COLUMN alert_rule.removed_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.alert_rule.removed_at IS 'When it was removed';
+
+--
+-- Name: alert_rule_alert_rule_id_seq; Type: SEQUENCE; Schema: etl; Owner: -
+--
+
+ALTER TABLE etl.alert_rule ALTER COLUMN alert_rule_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME etl.alert_rule_alert_rule_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
 -- Name: audit; Type: TABLE; Schema: etl; Owner: -
 --
 
@@ -862,6 +1066,397 @@ COMMENT ON COLUMN etl.dataset.title IS 'Name shown to operators';
 COMMENT ON COLUMN etl.dataset.data_version IS 'Grows with every promotion that changed gold; caches are keyed by it';
 
 --
+-- Name: delivery; Type: TABLE; Schema: etl; Owner: -
+--
+
+CREATE TABLE etl.delivery (
+    incident_id bigint NOT NULL,
+    channel_id bigint NOT NULL,
+    event text NOT NULL,
+    status text DEFAULT 'waiting'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    sent_at timestamp with time zone,
+    error text,
+    CONSTRAINT delivery_check CHECK (((status = 'sent'::text) = (sent_at IS NOT NULL))),
+    CONSTRAINT delivery_event_check CHECK ((event = ANY (ARRAY['fire'::text, 'resolve'::text]))),
+    CONSTRAINT delivery_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'sent'::text, 'skipped'::text])))
+);
+
+--
+-- Name: TABLE delivery; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON TABLE etl.delivery IS 'One row a message of an incident to a channel: at most one fire and one resolve each';
+
+--
+-- Name: COLUMN delivery.incident_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.delivery.incident_id IS 'Incident';
+
+--
+-- Name: COLUMN delivery.channel_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.delivery.channel_id IS 'Channel';
+
+--
+-- Name: COLUMN delivery.event; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.delivery.event IS 'fire or resolve';
+
+--
+-- Name: COLUMN delivery.status; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.delivery.status IS 'waiting, sent, or skipped (muted, or the channel was removed)';
+
+--
+-- Name: COLUMN delivery.attempts; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.delivery.attempts IS 'How often it was tried';
+
+--
+-- Name: COLUMN delivery.next_attempt_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.delivery.next_attempt_at IS 'When it is tried next; a sender moves it before it sends, so that two never send the same';
+
+--
+-- Name: COLUMN delivery.sent_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.delivery.sent_at IS 'When it arrived';
+
+--
+-- Name: COLUMN delivery.error; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.delivery.error IS 'Why the last attempt failed, without secrets';
+
+--
+-- Name: expected; Type: TABLE; Schema: etl; Owner: -
+--
+
+CREATE TABLE etl.expected (
+    dataset text NOT NULL,
+    layer text NOT NULL,
+    rows bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT expected_layer_check CHECK ((layer = ANY (ARRAY['silver'::text, 'gold'::text])))
+);
+
+--
+-- Name: TABLE expected; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON TABLE etl.expected IS 'Rows that loads and promotions left in a layer; kept in their transactions, compared by the check';
+
+--
+-- Name: COLUMN expected.dataset; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.expected.dataset IS 'Feed';
+
+--
+-- Name: COLUMN expected.layer; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.expected.layer IS 'silver or gold';
+
+--
+-- Name: COLUMN expected.rows; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.expected.rows IS 'Rows that must be there';
+
+--
+-- Name: finding; Type: TABLE; Schema: etl; Owner: -
+--
+
+CREATE TABLE etl.finding (
+    dataset text NOT NULL,
+    leg text NOT NULL,
+    layer text NOT NULL,
+    left_side numeric NOT NULL,
+    right_side numeric NOT NULL,
+    is_balanced boolean GENERATED ALWAYS AS ((left_side = right_side)) STORED NOT NULL,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL,
+    checked_at timestamp with time zone NOT NULL,
+    broken_since timestamp with time zone,
+    CONSTRAINT finding_check CHECK (((broken_since IS NULL) = (left_side = right_side))),
+    CONSTRAINT finding_layer_check CHECK ((layer = ANY (ARRAY['raw'::text, 'silver'::text, 'gold'::text, 'quarantine'::text])))
+);
+
+--
+-- Name: TABLE finding; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON TABLE etl.finding IS 'What the newest check of all layers found: one row a leg';
+
+--
+-- Name: COLUMN finding.dataset; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.finding.dataset IS 'Feed';
+
+--
+-- Name: COLUMN finding.leg; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.finding.leg IS 'What was compared, in words';
+
+--
+-- Name: COLUMN finding.layer; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.finding.layer IS 'Layer that is wrong where the leg does not balance';
+
+--
+-- Name: COLUMN finding.left_side; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.finding.left_side IS 'What must be there: records, rows or USD';
+
+--
+-- Name: COLUMN finding.right_side; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.finding.right_side IS 'What is there';
+
+--
+-- Name: COLUMN finding.is_balanced; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.finding.is_balanced IS 'Whether both are equal';
+
+--
+-- Name: COLUMN finding.detail; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.finding.detail IS 'Batches and counts that do not add up';
+
+--
+-- Name: COLUMN finding.checked_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.finding.checked_at IS 'When it was checked';
+
+--
+-- Name: COLUMN finding.broken_since; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.finding.broken_since IS 'First check in a row that found it broken';
+
+--
+-- Name: freshness; Type: TABLE; Schema: etl; Owner: -
+--
+
+CREATE TABLE etl.freshness (
+    dataset text NOT NULL,
+    layer text NOT NULL,
+    state text NOT NULL,
+    data_at timestamp with time zone,
+    judged_at timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT freshness_check CHECK (((state = 'never_ran'::text) = (data_at IS NULL))),
+    CONSTRAINT freshness_layer_check CHECK ((layer = ANY (ARRAY['raw'::text, 'silver'::text, 'gold'::text]))),
+    CONSTRAINT freshness_state_check CHECK ((state = ANY (ARRAY['fresh'::text, 'late'::text, 'stale'::text, 'never_ran'::text])))
+);
+
+--
+-- Name: TABLE freshness; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON TABLE etl.freshness IS 'How fresh each layer is, judged by the worker even when nothing runs';
+
+--
+-- Name: COLUMN freshness.dataset; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.freshness.dataset IS 'Feed';
+
+--
+-- Name: COLUMN freshness.layer; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.freshness.layer IS 'raw, silver or gold';
+
+--
+-- Name: COLUMN freshness.state; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.freshness.state IS 'fresh, late, stale or never_ran';
+
+--
+-- Name: COLUMN freshness.data_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.freshness.data_at IS 'When the layer last took data or was found complete';
+
+--
+-- Name: COLUMN freshness.judged_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.freshness.judged_at IS 'When it was judged';
+
+--
+-- Name: COLUMN freshness.changed_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.freshness.changed_at IS 'Since when it is in this state';
+
+--
+-- Name: freshness_limit; Type: TABLE; Schema: etl; Owner: -
+--
+
+CREATE TABLE etl.freshness_limit (
+    dataset text NOT NULL,
+    layer text NOT NULL,
+    late_seconds bigint NOT NULL,
+    stale_seconds bigint NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_by text NOT NULL,
+    CONSTRAINT freshness_limit_check CHECK ((stale_seconds >= late_seconds)),
+    CONSTRAINT freshness_limit_late_seconds_check CHECK ((late_seconds > 0)),
+    CONSTRAINT freshness_limit_layer_check CHECK ((layer = ANY (ARRAY['raw'::text, 'silver'::text, 'gold'::text])))
+);
+
+--
+-- Name: TABLE freshness_limit; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON TABLE etl.freshness_limit IS 'After what age a layer is late or stale; no row: a day and two days';
+
+--
+-- Name: COLUMN freshness_limit.dataset; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.freshness_limit.dataset IS 'Feed';
+
+--
+-- Name: COLUMN freshness_limit.layer; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.freshness_limit.layer IS 'raw, silver or gold';
+
+--
+-- Name: COLUMN freshness_limit.late_seconds; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.freshness_limit.late_seconds IS 'Age from which the layer is late, seconds';
+
+--
+-- Name: COLUMN freshness_limit.stale_seconds; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.freshness_limit.stale_seconds IS 'Age from which the layer is stale, seconds';
+
+--
+-- Name: COLUMN freshness_limit.updated_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.freshness_limit.updated_at IS 'Last change';
+
+--
+-- Name: COLUMN freshness_limit.updated_by; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.freshness_limit.updated_by IS 'Who changed it';
+
+--
+-- Name: incident; Type: TABLE; Schema: etl; Owner: -
+--
+
+CREATE TABLE etl.incident (
+    incident_id bigint NOT NULL,
+    alert_rule_id bigint NOT NULL,
+    subject text NOT NULL,
+    dataset text,
+    run_id bigint,
+    message text NOT NULL,
+    opened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    resolved_at timestamp with time zone,
+    resolved_because text,
+    CONSTRAINT incident_check CHECK (((resolved_at IS NULL) = (resolved_because IS NULL)))
+);
+
+--
+-- Name: TABLE incident; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON TABLE etl.incident IS 'One row a stretch of time in which an alert rule held for a subject';
+
+--
+-- Name: COLUMN incident.incident_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.incident.incident_id IS 'Identity of the incident';
+
+--
+-- Name: COLUMN incident.alert_rule_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.incident.alert_rule_id IS 'Rule that held';
+
+--
+-- Name: COLUMN incident.subject; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.incident.subject IS 'What it held for, such as sales or sales/gold: one open incident a rule and subject';
+
+--
+-- Name: COLUMN incident.dataset; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.incident.dataset IS 'Feed';
+
+--
+-- Name: COLUMN incident.run_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.incident.run_id IS 'Run that opened it';
+
+--
+-- Name: COLUMN incident.message; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.incident.message IS 'What happened, in words';
+
+--
+-- Name: COLUMN incident.opened_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.incident.opened_at IS 'When it began';
+
+--
+-- Name: COLUMN incident.resolved_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.incident.resolved_at IS 'When it ended';
+
+--
+-- Name: COLUMN incident.resolved_because; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.incident.resolved_because IS 'What ended it, in words';
+
+--
+-- Name: incident_incident_id_seq; Type: SEQUENCE; Schema: etl; Owner: -
+--
+
+ALTER TABLE etl.incident ALTER COLUMN incident_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME etl.incident_incident_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
 -- Name: log; Type: TABLE; Schema: etl; Owner: -
 --
 
@@ -1026,11 +1621,13 @@ CREATE TABLE etl.run (
     is_balanced boolean,
     reason_code text,
     reason text,
+    batches bigint[],
+    again_of bigint,
     CONSTRAINT run_check CHECK (((status = ANY (ARRAY['succeeded'::text, 'warned'::text, 'failed'::text, 'cancelled'::text])) = (ended_at IS NOT NULL))),
     CONSTRAINT run_check1 CHECK (((status <> 'running'::text) OR ((worker_id IS NOT NULL) AND (started_at IS NOT NULL)))),
     CONSTRAINT run_check2 CHECK (((status <> ALL (ARRAY['failed'::text, 'lost'::text])) OR (reason IS NOT NULL))),
     CONSTRAINT run_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'warned'::text, 'failed'::text, 'cancelled'::text, 'lost'::text]))),
-    CONSTRAINT run_trigger_check CHECK ((trigger = ANY (ARRAY['manual'::text, 'upload'::text, 'schedule'::text, 'command'::text, 'demo'::text])))
+    CONSTRAINT run_trigger_check CHECK ((trigger = ANY (ARRAY['manual'::text, 'upload'::text, 'schedule'::text, 'command'::text, 'demo'::text, 'watch'::text, 'again'::text, 'reprocess'::text])))
 );
 
 --
@@ -1061,7 +1658,7 @@ COMMENT ON COLUMN etl.run.status IS 'queued, running, succeeded, warned, failed,
 -- Name: COLUMN run.trigger; Type: COMMENT; Schema: etl; Owner: -
 --
 
-COMMENT ON COLUMN etl.run.trigger IS 'What asked for it: manual, upload, schedule, command, demo';
+COMMENT ON COLUMN etl.run.trigger IS 'What asked for it: manual, upload, schedule, command, demo, watch (a file appeared), again, reprocess';
 
 --
 -- Name: COLUMN run.source_file; Type: COMMENT; Schema: etl; Owner: -
@@ -1214,6 +1811,18 @@ COMMENT ON COLUMN etl.run.reason_code IS 'Stable code of the reason';
 COMMENT ON COLUMN etl.run.reason IS 'Why it ended as it did, in words';
 
 --
+-- Name: COLUMN run.batches; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.batches IS 'Only these batches are judged and loaded again from raw; NULL: none, or all where is_full';
+
+--
+-- Name: COLUMN run.again_of; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.again_of IS 'Run that this one repeats';
+
+--
 -- Name: run_run_id_seq; Type: SEQUENCE; Schema: etl; Owner: -
 --
 
@@ -1240,8 +1849,15 @@ CREATE TABLE etl.schedule (
     catch_up boolean DEFAULT false NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_by text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    made_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    made_by text NOT NULL,
+    removed_at timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
     CONSTRAINT schedule_check CHECK ((num_nonnulls(cron, interval_seconds) = 1)),
-    CONSTRAINT schedule_interval_seconds_check CHECK ((interval_seconds > 0))
+    CONSTRAINT schedule_interval_seconds_check CHECK ((interval_seconds > 0)),
+    CONSTRAINT schedule_name_check CHECK ((length(name) <= 100))
 );
 
 --
@@ -1305,6 +1921,42 @@ COMMENT ON COLUMN etl.schedule.updated_at IS 'Last change';
 COMMENT ON COLUMN etl.schedule.updated_by IS 'Who changed it';
 
 --
+-- Name: COLUMN schedule.name; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.schedule.name IS 'Name shown to operators; empty: its times in words';
+
+--
+-- Name: COLUMN schedule.since; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.schedule.since IS 'Planned times count from here: when it was made, changed or resumed; intervals start here';
+
+--
+-- Name: COLUMN schedule.made_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.schedule.made_at IS 'When it was made';
+
+--
+-- Name: COLUMN schedule.made_by; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.schedule.made_by IS 'Who made it';
+
+--
+-- Name: COLUMN schedule.removed_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.schedule.removed_at IS 'When it was removed; its runs still point to it';
+
+--
+-- Name: COLUMN schedule.version; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.schedule.version IS 'Grows with every change; the optimistic lock of its editors';
+
+--
 -- Name: schedule_schedule_id_seq; Type: SEQUENCE; Schema: etl; Owner: -
 --
 
@@ -1329,6 +1981,7 @@ CREATE TABLE etl.step (
     ended_at timestamp with time zone,
     done_records bigint DEFAULT 0 NOT NULL,
     total_records bigint,
+    attempted_at timestamp with time zone,
     CONSTRAINT step_status_check CHECK ((status = ANY (ARRAY['running'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text, 'lost'::text]))),
     CONSTRAINT step_step_check CHECK ((step = ANY (ARRAY['extract'::text, 'load'::text, 'promote'::text, 'archive'::text])))
 );
@@ -1380,6 +2033,12 @@ COMMENT ON COLUMN etl.step.done_records IS 'Records done so far';
 --
 
 COMMENT ON COLUMN etl.step.total_records IS 'Records expected, when known';
+
+--
+-- Name: COLUMN step.attempted_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.step.attempted_at IS 'Since when done_records grows: the rate is taken from here';
 
 --
 -- Name: worker; Type: TABLE; Schema: etl; Owner: -
@@ -2149,6 +2808,27 @@ ALTER TABLE ONLY dq.violation
     ADD CONSTRAINT violation_pkey PRIMARY KEY (batch_id, "position", rule_id);
 
 --
+-- Name: alert_channel alert_channel_name_key; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.alert_channel
+    ADD CONSTRAINT alert_channel_name_key UNIQUE (name);
+
+--
+-- Name: alert_channel alert_channel_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.alert_channel
+    ADD CONSTRAINT alert_channel_pkey PRIMARY KEY (channel_id);
+
+--
+-- Name: alert_rule alert_rule_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.alert_rule
+    ADD CONSTRAINT alert_rule_pkey PRIMARY KEY (alert_rule_id);
+
+--
 -- Name: audit audit_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
 --
 
@@ -2175,6 +2855,48 @@ ALTER TABLE ONLY etl.batch
 
 ALTER TABLE ONLY etl.dataset
     ADD CONSTRAINT dataset_pkey PRIMARY KEY (dataset);
+
+--
+-- Name: delivery delivery_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.delivery
+    ADD CONSTRAINT delivery_pkey PRIMARY KEY (incident_id, channel_id, event);
+
+--
+-- Name: expected expected_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.expected
+    ADD CONSTRAINT expected_pkey PRIMARY KEY (dataset, layer);
+
+--
+-- Name: finding finding_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.finding
+    ADD CONSTRAINT finding_pkey PRIMARY KEY (dataset, leg);
+
+--
+-- Name: freshness_limit freshness_limit_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.freshness_limit
+    ADD CONSTRAINT freshness_limit_pkey PRIMARY KEY (dataset, layer);
+
+--
+-- Name: freshness freshness_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.freshness
+    ADD CONSTRAINT freshness_pkey PRIMARY KEY (dataset, layer);
+
+--
+-- Name: incident incident_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.incident
+    ADD CONSTRAINT incident_pkey PRIMARY KEY (incident_id);
 
 --
 -- Name: log log_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
@@ -2331,10 +3053,52 @@ CREATE INDEX batch_by_run ON etl.batch USING btree (run_id);
 CREATE INDEX batch_open ON etl.batch USING btree (dataset, batch_id) WHERE ((status = ANY (ARRAY['accepted'::text, 'extracted'::text, 'loaded'::text])) OR (archived_at IS NULL));
 
 --
+-- Name: delivery_waiting; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX delivery_waiting ON etl.delivery USING btree (next_attempt_at) WHERE (status = 'waiting'::text);
+
+--
+-- Name: incident_by_time; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX incident_by_time ON etl.incident USING btree (opened_at DESC);
+
+--
+-- Name: incident_open; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE UNIQUE INDEX incident_open ON etl.incident USING btree (alert_rule_id, subject) WHERE (resolved_at IS NULL);
+
+--
+-- Name: log_by_dataset; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX log_by_dataset ON etl.log USING btree (dataset, log_id);
+
+--
+-- Name: log_by_level; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX log_by_level ON etl.log USING btree (level, log_id) WHERE (level = ANY (ARRAY['warning'::text, 'error'::text]));
+
+--
 -- Name: log_by_run; Type: INDEX; Schema: etl; Owner: -
 --
 
 CREATE INDEX log_by_run ON etl.log USING btree (run_id, log_id);
+
+--
+-- Name: log_by_time; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX log_by_time ON etl.log USING btree (at, log_id);
+
+--
+-- Name: log_search; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX log_search ON etl.log USING gin (to_tsvector('simple'::regconfig, message));
 
 --
 -- Name: run_by_dataset; Type: INDEX; Schema: etl; Owner: -
@@ -2343,10 +3107,22 @@ CREATE INDEX log_by_run ON etl.log USING btree (run_id, log_id);
 CREATE INDEX run_by_dataset ON etl.run USING btree (dataset, run_id DESC);
 
 --
+-- Name: run_by_schedule; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX run_by_schedule ON etl.run USING btree (schedule_id, planned_at DESC) WHERE (schedule_id IS NOT NULL);
+
+--
 -- Name: run_by_status; Type: INDEX; Schema: etl; Owner: -
 --
 
 CREATE INDEX run_by_status ON etl.run USING btree (status, run_id DESC);
+
+--
+-- Name: run_by_time; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX run_by_time ON etl.run USING btree (requested_at DESC);
 
 --
 -- Name: run_one_running; Type: INDEX; Schema: etl; Owner: -
@@ -2359,6 +3135,12 @@ CREATE UNIQUE INDEX run_one_running ON etl.run USING btree (dataset) WHERE (stat
 --
 
 CREATE INDEX run_queue ON etl.run USING btree (run_id) WHERE (status = ANY (ARRAY['queued'::text, 'lost'::text, 'running'::text]));
+
+--
+-- Name: schedule_in_use; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX schedule_in_use ON etl.schedule USING btree (schedule_id) WHERE (removed_at IS NULL);
 
 --
 -- Name: worker_alive; Type: INDEX; Schema: etl; Owner: -
@@ -2455,6 +3237,13 @@ ALTER TABLE ONLY dq.rule_history
     ADD CONSTRAINT rule_history_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES dq.rule(rule_id);
 
 --
+-- Name: alert_rule alert_rule_dataset_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.alert_rule
+    ADD CONSTRAINT alert_rule_dataset_fkey FOREIGN KEY (dataset) REFERENCES etl.dataset(dataset);
+
+--
 -- Name: batch batch_dataset_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
 --
 
@@ -2474,6 +3263,76 @@ ALTER TABLE ONLY etl.batch
 
 ALTER TABLE ONLY etl.batch
     ADD CONSTRAINT batch_run_id_fkey FOREIGN KEY (run_id) REFERENCES etl.run(run_id);
+
+--
+-- Name: delivery delivery_channel_id_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.delivery
+    ADD CONSTRAINT delivery_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES etl.alert_channel(channel_id);
+
+--
+-- Name: delivery delivery_incident_id_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.delivery
+    ADD CONSTRAINT delivery_incident_id_fkey FOREIGN KEY (incident_id) REFERENCES etl.incident(incident_id);
+
+--
+-- Name: expected expected_dataset_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.expected
+    ADD CONSTRAINT expected_dataset_fkey FOREIGN KEY (dataset) REFERENCES etl.dataset(dataset);
+
+--
+-- Name: finding finding_dataset_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.finding
+    ADD CONSTRAINT finding_dataset_fkey FOREIGN KEY (dataset) REFERENCES etl.dataset(dataset);
+
+--
+-- Name: freshness freshness_dataset_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.freshness
+    ADD CONSTRAINT freshness_dataset_fkey FOREIGN KEY (dataset) REFERENCES etl.dataset(dataset);
+
+--
+-- Name: freshness_limit freshness_limit_dataset_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.freshness_limit
+    ADD CONSTRAINT freshness_limit_dataset_fkey FOREIGN KEY (dataset) REFERENCES etl.dataset(dataset);
+
+--
+-- Name: incident incident_alert_rule_id_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.incident
+    ADD CONSTRAINT incident_alert_rule_id_fkey FOREIGN KEY (alert_rule_id) REFERENCES etl.alert_rule(alert_rule_id);
+
+--
+-- Name: incident incident_dataset_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.incident
+    ADD CONSTRAINT incident_dataset_fkey FOREIGN KEY (dataset) REFERENCES etl.dataset(dataset);
+
+--
+-- Name: incident incident_run_id_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.incident
+    ADD CONSTRAINT incident_run_id_fkey FOREIGN KEY (run_id) REFERENCES etl.run(run_id);
+
+--
+-- Name: run run_again_of_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.run
+    ADD CONSTRAINT run_again_of_fkey FOREIGN KEY (again_of) REFERENCES etl.run(run_id);
 
 --
 -- Name: run run_dataset_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -

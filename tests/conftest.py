@@ -50,6 +50,13 @@ begin
     delete from dq.quarantine;
     delete from dq.superseded;
     delete from dq.rule_count;
+    delete from etl.delivery;
+    delete from etl.incident;
+    delete from etl.alert_channel;
+    delete from etl.finding;
+    delete from etl.freshness;
+    delete from etl.freshness_limit;
+    update etl.expected set rows = 0;
     delete from etl.batch;
     delete from etl.step;
     delete from etl.run;
