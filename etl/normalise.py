@@ -292,7 +292,10 @@ def date(received: pd.Series[str]) -> Values:
     """
     array = pa.array(_stripped(received))
     fits = _matches(array, r"^[0-9]{4}(-[0-9]{2}-[0-9]{2}|/[0-9]{2}/[0-9]{2})$")
-    fits = pc.or_(fits, _matches(array, _ISO))
+    iso = _matches(array, _ISO)
+    if pc.any(iso).as_py():
+        # the day of an impossible time is none, either
+        fits = pc.or_(fits, pc.and_(iso, pc.is_valid(pa.array(timestamp(received).text))))
     texts = pc.if_else(fits, pc.utf8_slice_codeunits(array, 0, 10), pa.scalar(None, pa.string()))
     moments = _within_years(_moments(pc.replace_substring(texts, "/", "-")))
     stored = pa.array(moments, pa.timestamp("us")).cast(pa.date32()).cast(pa.string())

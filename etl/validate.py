@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from etl.model import Dataset, Judges, Rule, Severity
 from etl.normalise import Values, mask, series
-from etl.received import UNSTORABLE, receive
+from etl.received import UNSTORABLE, Received, receive
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -263,7 +263,11 @@ class Judgement:
 
 def judge(records: Sequence[bytes], dataset: Dataset, rules: Sequence[Rule]) -> Judgement:
     """Normalise and judge records (JSON text as received) by the rules, in the rules' order."""
-    received = receive(records, dataset)
+    return judge_received(receive(records, dataset), dataset, rules)
+
+
+def judge_received(received: Received, dataset: Dataset, rules: Sequence[Rule]) -> Judgement:
+    """Normalise and judge decoded records."""
     nowhere = np.zeros(received.count, bool)
     cells: dict[str, tuple[pd.Series[str], Values, Mask]] = {}
     for column in dataset.columns:

@@ -1138,6 +1138,54 @@ COMMENT ON COLUMN etl.delivery.sent_at IS 'When it arrived';
 COMMENT ON COLUMN etl.delivery.error IS 'Why the last attempt failed, without secrets';
 
 --
+-- Name: error_file; Type: TABLE; Schema: etl; Owner: -
+--
+
+CREATE TABLE etl.error_file (
+    dataset text NOT NULL,
+    last_id bigint NOT NULL,
+    records bigint NOT NULL,
+    digest bigint NOT NULL,
+    bytes bigint NOT NULL
+);
+
+--
+-- Name: TABLE error_file; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON TABLE etl.error_file IS 'What the file of open invalid records of a feed held when it was last written';
+
+--
+-- Name: COLUMN error_file.dataset; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.error_file.dataset IS 'Feed';
+
+--
+-- Name: COLUMN error_file.last_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.error_file.last_id IS 'Newest queue item in it';
+
+--
+-- Name: COLUMN error_file.records; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.error_file.records IS 'Records in it';
+
+--
+-- Name: COLUMN error_file.digest; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.error_file.digest IS 'Exclusive or of the hashes of its items and their messages';
+
+--
+-- Name: COLUMN error_file.bytes; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.error_file.bytes IS 'Size of the file';
+
+--
 -- Name: expected; Type: TABLE; Schema: etl; Owner: -
 --
 
@@ -2864,6 +2912,13 @@ ALTER TABLE ONLY etl.delivery
     ADD CONSTRAINT delivery_pkey PRIMARY KEY (incident_id, channel_id, event);
 
 --
+-- Name: error_file error_file_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.error_file
+    ADD CONSTRAINT error_file_pkey PRIMARY KEY (dataset);
+
+--
 -- Name: expected expected_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
 --
 
@@ -3277,6 +3332,13 @@ ALTER TABLE ONLY etl.delivery
 
 ALTER TABLE ONLY etl.delivery
     ADD CONSTRAINT delivery_incident_id_fkey FOREIGN KEY (incident_id) REFERENCES etl.incident(incident_id);
+
+--
+-- Name: error_file error_file_dataset_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.error_file
+    ADD CONSTRAINT error_file_dataset_fkey FOREIGN KEY (dataset) REFERENCES etl.dataset(dataset);
 
 --
 -- Name: expected expected_dataset_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import shutil
@@ -33,7 +34,7 @@ from etl import settings as settings_module
 from etl.datasets import sales
 from etl.db import migrate
 from etl.db.connect import connect, raw_cursor
-from etl.db.copy_stream import copy_text, copying
+from etl.db.copy_stream import copy_text
 from etl.db.embedded import EmbeddedServer
 from tests.conftest import EMPTY
 
@@ -140,17 +141,12 @@ def copy_baseline(bench: Bench, chunks: Sequence[list[bytes]]) -> float:
     with bench.engine.begin() as connection:
         connection.exec_driver_sql("drop table if exists public.bare")
         connection.exec_driver_sql("create table public.bare (record text)")
+    texts = [copy_text([pa.array(records, pa.binary()).cast(pa.string())]) for records in chunks]
 
     def copy() -> None:
-        with (
-            bench.engine.begin() as connection,
-            copying(connection) as stream,
-        ):
-            for records in chunks:
-                stream.write(
-                    "public.bare (record)",
-                    copy_text([pa.array(records, pa.binary()).cast(pa.string())]),
-                )
+        with bench.engine.begin() as connection, raw_cursor(connection) as cursor:
+            for records in texts:
+                cursor.copy_expert("copy public.bare (record) from stdin", io.BytesIO(records))
 
     seconds = timed(copy)
     with bench.engine.begin() as connection:

@@ -56,6 +56,7 @@ begin
     delete from etl.finding;
     delete from etl.freshness;
     delete from etl.freshness_limit;
+    delete from etl.error_file;
     update etl.expected set rows = 0;
     delete from etl.batch;
     delete from etl.step;

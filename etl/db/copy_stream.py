@@ -19,29 +19,37 @@ _ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
 _DEPTH = 2  # buffers waiting for the server: bounds memory
 
 
-def copy_text(columns: Sequence[pa.Array | pa.Scalar]) -> bytes:
-    r"""Return the rows of string columns as COPY text, one line a row, null as `\\N`."""
-    fields = [column if isinstance(column, pa.Scalar) else _field(column) for column in columns]
-    lines = pc.binary_join_element_wise(*fields, "\t")
-    lines = pc.binary_join_element_wise(lines, pa.scalar(""), "\n")
+Columns = Sequence[pa.Array | pa.Scalar]
+"""String columns; a scalar, which may not come first alone, stands in every row."""
+
+
+def copy_text(columns: Columns) -> bytes:
+    r"""Return the rows as COPY text, one line a row, null as `\\N`."""
+    first, *others = (
+        column if isinstance(column, pa.Scalar) else _field(column) for column in columns
+    )
+    # a newline before each row instead of behind it saves a copy of everything where a scalar leads
+    first = (
+        pa.scalar(f"\n{first.as_py()}")
+        if isinstance(first, pa.Scalar)
+        else pc.binary_join_element_wise("\n", first, "")
+    )
+    lines = pc.binary_join_element_wise(first, *others, "\t") if others else first
     return _contiguous(lines)
 
 
 def _field(column: pa.Array) -> pa.Array:
+    data = column.buffers()[2]
+    # one search in all the values is much faster than one in each
+    text = b"" if data is None else data.to_pybytes()
     for plain, escaped in _ESCAPES:
-        if _holds(column, plain):
+        if plain.encode() in text:
             column = pc.replace_substring(column, plain, escaped)
     return pc.fill_null(column, "\\N") if column.null_count else column
 
 
-def _holds(column: pa.Array, character: str) -> bool:
-    """Tell, much faster than a search row by row, whether any value holds the character."""
-    data = column.buffers()[2]
-    return data is not None and memoryview(data).tobytes().find(character.encode()) >= 0
-
-
 def _contiguous(lines: pa.Array) -> bytes:
-    """Return the values of a string array one after another."""
+    """Return the values of a string array one after another, without the newline at the front."""
     if not len(lines):
         return b""
     chunk = lines.combine_chunks() if isinstance(lines, pa.ChunkedArray) else lines
@@ -49,7 +57,7 @@ def _contiguous(lines: pa.Array) -> bytes:
         "q" if pa.types.is_large_string(chunk.type) else "i"
     )
     start, end = offsets[chunk.offset], offsets[chunk.offset + len(chunk)]
-    return memoryview(chunk.buffers()[2])[start:end].tobytes()
+    return b"".join((memoryview(chunk.buffers()[2])[start + 1 : end], b"\n"))
 
 
 class CopyStream:
@@ -57,18 +65,18 @@ class CopyStream:
 
     def __init__(self, cursor: Any) -> None:
         self._cursor = cursor
-        self._waiting: queue.Queue[tuple[str, bytes] | None] = queue.Queue(_DEPTH)
+        self._waiting: queue.Queue[tuple[str, Columns] | None] = queue.Queue(_DEPTH)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="copy", daemon=True)
         self._thread.start()
 
-    def write(self, target: str, text: bytes) -> None:
-        """Hand text on for `target`, a table of ours with its columns."""
-        while text:
+    def write(self, target: str, columns: Columns) -> None:
+        """Hand rows on for `target`, a table of ours with its columns."""
+        while True:
             if self._error is not None:
                 raise self._error
             try:
-                self._waiting.put((target, text), timeout=0.2)
+                self._waiting.put((target, columns), timeout=0.2)
             except queue.Full:
                 continue
             return
@@ -90,7 +98,8 @@ class CopyStream:
     def _run(self) -> None:
         try:
             while (item := self._waiting.get()) is not None:
-                target, text = item
+                target, columns = item
+                text = copy_text(columns)
                 self._cursor.copy_expert(f"copy {target} from stdin", io.BytesIO(text), len(text))
         except BaseException as error:  # noqa: BLE001 - handed to the writer, raised there
             self._error = error

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from etl import failpoints, landing, readers
 from etl.db import queries
-from etl.db.copy_stream import copy_text, copying
+from etl.db.copy_stream import copying
 from etl.errors import UnreadableFileError
 from etl.model import Batch, Step
 
@@ -48,7 +48,7 @@ def extract(execution: Execution, batch: Batch, take: Take) -> int:
                 first, records = chunk.first, chunk.records
                 positions = pa.array(range(first, first + len(records))).cast(pa.string())
                 payload = pa.array(records, pa.binary()).cast(pa.string())
-                raw.write(target, copy_text([batch_id, positions, payload, stamp]))
+                raw.write(target, [batch_id, positions, payload, stamp])
                 take(batch.batch_id, first, records)
                 count += len(records)
                 failpoints.hit("extract.in_copy")

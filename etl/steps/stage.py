@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,14 +15,15 @@ from sqlalchemy import Connection
 
 from etl import validate
 from etl.db import queries, tables
-from etl.db.copy_stream import CopyStream, copy_text, copying
+from etl.db.copy_stream import CopyStream, copying
 from etl.model import Dataset, Rule
-from etl.received import UNSTORABLE
+from etl.received import UNSTORABLE, Received, receive
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _KEY_SHOWN = 200
+_SWITCH_SECONDS = 0.0001
 _QUARANTINE = "(dataset, batch_id, position, record_key, dq_errors, rule_set)"
 _VIOLATION = "dq.violation (batch_id, position, rule_id, rule_version, severity)"
 
@@ -47,6 +50,8 @@ class Stage:
         self._rules = rules
         self._again = list(again)
         self._stream: CopyStream | None = None
+        self._judges: ThreadPoolExecutor | None = None
+        self._verdicts: Future[None] | None = None  # of the records taken last
         self._rule_set = pa.scalar(rule_set)
         self._ids = pa.array([str(rule.rule_id) for rule in rules], pa.string())
         self._versions = pa.array([str(rule.version) for rule in rules], pa.string())
@@ -66,14 +71,38 @@ class Stage:
             queries.execute(
                 self._connection, "queries/quality.forget_verdicts", batches=self._again
             )
-        with copying(self._connection) as stream:
+        with (
+            copying(self._connection) as stream,
+            ThreadPoolExecutor(1, thread_name_prefix="judge") as self._judges,
+        ):
             self._stream = stream
-            yield
+            patience = sys.getswitchinterval()
+            # decoding holds the interpreter for long; the judge's many short calls would starve
+            sys.setswitchinterval(_SWITCH_SECONDS)
+            try:
+                yield
+                self._wait_for_verdicts()
+            finally:
+                sys.setswitchinterval(patience)
         self._connection.exec_driver_sql(f"analyze {tables.STAGE}")
 
     def add(self, batch_id: int, first: int, records: Sequence[bytes]) -> None:
-        """Judge records of a batch, the first of which stands at position `first` of its file."""
-        judged = validate.judge(records, self._dataset, self._rules)
+        """Take records of a batch, the first of which stands at position `first` of its file.
+
+        They are decoded here and judged by a thread, while the next ones are read and decoded.
+        """
+        received = receive(records, self._dataset)
+        self._wait_for_verdicts()
+        assert self._judges is not None
+        self._verdicts = self._judges.submit(self._judge, batch_id, first, received)
+
+    def _wait_for_verdicts(self) -> None:
+        if self._verdicts is not None:
+            self._verdicts.result()
+            self._verdicts = None
+
+    def _judge(self, batch_id: int, first: int, received: Received) -> None:
+        judged = validate.judge_received(received, self._dataset, self._rules)
         self._count(batch_id, judged)
         batch, positions = pa.scalar(str(batch_id)), _texts(np.arange(first, first + judged.count))
         valid = pc.is_null(judged.dq_errors)
@@ -110,7 +139,7 @@ class Stage:
     def _write(self, target: str, first: pa.Scalar, others: list[pa.Array | pa.Scalar]) -> None:
         assert self._stream is not None
         if any(isinstance(column, pa.Array) and len(column) for column in others):
-            self._stream.write(target, copy_text([first, *others]))
+            self._stream.write(target, [first, *others])
 
     def _count(self, batch_id: int, judged: validate.Judgement) -> None:
         good = judged.dq_errors.null_count

@@ -49,3 +49,29 @@ select
     ) as warnings
 from etl.batch as b
 where b.batch_id = any(:batches);
+
+-- name: error_file_state
+-- What the file of invalid records held when it was last written.
+select last_id, records, digest, bytes from etl.error_file where dataset = :dataset;
+
+-- name: open_items
+-- What the file of invalid records must hold, and its part up to `:last_id`.
+select
+    count(*) as records,
+    coalesce(max(quarantine_id), 0) as last_id,
+    coalesce(bit_xor(hashtextextended(dq_errors, quarantine_id)), 0) as digest,
+    count(*) filter (where quarantine_id <= :last_id) as known_records,
+    coalesce(
+        bit_xor(hashtextextended(dq_errors, quarantine_id)) filter (where quarantine_id <= :last_id), 0
+    ) as known_digest
+from dq.quarantine
+where dataset = :dataset and status in ('open', 'assigned');
+
+-- name: error_file_written
+-- Remember what the file of invalid records holds.
+insert into etl.error_file (dataset, last_id, records, digest, bytes)
+values (:dataset, :last_id, :records, :digest, :bytes)
+on conflict (dataset) do update
+set
+    last_id = excluded.last_id, records = excluded.records,
+    digest = excluded.digest, bytes = excluded.bytes;

@@ -94,6 +94,8 @@ def returns(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pip
             "delete from etl.step using etl.run r where r.run_id = step.run_id "
             "and r.dataset = 'returns'",
             "delete from etl.run where dataset = 'returns'",
+            "delete from etl.error_file where dataset = 'returns'",
+            "delete from etl.expected where dataset = 'returns'",
             "delete from etl.dataset where dataset = 'returns'",
             "delete from silver.etl_metadata where pipeline_name = 'returns_silver'",
         ):
