@@ -239,10 +239,10 @@ _ISO = (
 )
 # what is left for the exact parser is nearly always a date, so that a whole column is cast at once
 _POSSIBLE = (
-    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"^[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])"
+    r"|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))"
     r"( ([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]+)?)?)?$"
 )
-_IMPOSSIBLE = r"^.{5}(02-3[01]|(04|06|09|11)-31)"
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 
 
@@ -308,11 +308,9 @@ def _matches(array: pa.StringArray, pattern: str) -> pa.BooleanArray:
 
 
 def _moments(texts: pa.StringArray) -> pd.Series[pd.Timestamp]:
-    possible = pc.and_(
-        pc.match_substring_regex(texts, _POSSIBLE),
-        pc.invert(pc.match_substring_regex(texts, _IMPOSSIBLE)),
+    texts = pc.if_else(
+        pc.match_substring_regex(texts, _POSSIBLE), texts, pa.scalar(None, pa.string())
     )
-    texts = pc.if_else(possible, texts, pa.scalar(None, pa.string()))
     try:
         return pd.Series(texts.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False))
     except pa.ArrowInvalid:
