@@ -111,7 +111,9 @@ class Dataset:
     silver_indexes: tuple[str, ...] = ()  # column lists beside the key and the batch
     promote: tuple[Promotion, ...] = ()  # in order
     ledger: tuple[str, ...] = ()  # named queries of sql/gold/<name>.sql: (leg, left, right)
-    gold_checks: tuple[str, ...] = ()  # the same, about gold alone; only the check of all layers asks
+    gold_checks: tuple[
+        str, ...
+    ] = ()  # the same, about gold alone; only the check of all layers asks
 
     @property
     def column_names(self) -> tuple[str, ...]:

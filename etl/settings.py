@@ -97,7 +97,9 @@ class Settings(BaseSettings):
         default=300.0, gt=0, description="how often a worker checks all layers, seconds"
     )
     freshness_seconds: float = Field(
-        default=15.0, gt=0, description="how often a worker judges how fresh the layers are, seconds"
+        default=15.0,
+        gt=0,
+        description="how often a worker judges how fresh the layers are, seconds",
     )
     metrics_port: int = Field(
         default=9108,
