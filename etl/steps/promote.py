@@ -56,7 +56,9 @@ def promote_batches(
             )
         touched += max(done.rowcount, 0)
         more += promotion.adds * max(done.rowcount, 0)
-    if more:
+    if is_full and any(promotion.adds for promotion in dataset.promote):
+        queries.execute(connection, "queries/checks.expect_all_of_silver", dataset=dataset.name)
+    elif more:
         expect = {"dataset": dataset.name, "layer": "gold", "rows": more}
         queries.execute(connection, "queries/checks.expect", **expect)
     queries.execute(connection, "queries/batches.promoted", batches=list(batches))

@@ -4,6 +4,18 @@ insert into etl.expected as t (dataset, layer, rows)
 values (:dataset, :layer, :rows)
 on conflict (dataset, layer) do update set rows = t.rows + excluded.rows;
 
+-- name: expect_the_stage
+-- After a full run silver must be what was staged.
+insert into etl.expected as t (dataset, layer, rows)
+select :dataset, 'silver', count(*) from stage
+on conflict (dataset, layer) do update set rows = excluded.rows;
+
+-- name: expect_all_of_silver
+-- After a full run gold must have every row of silver.
+insert into etl.expected as t (dataset, layer, rows)
+select dataset, 'gold', rows from etl.expected where dataset = :dataset and layer = 'silver'
+on conflict (dataset, layer) do update set rows = excluded.rows;
+
 -- name: one_snapshot
 -- All that the transaction counts is counted at one instant.
 set transaction isolation level repeatable read;
