@@ -230,10 +230,12 @@ def serving(
             handler_class=_Quiet,
         )
     except OSError as error:
-        warn(
+        words = (
             f"port {settings.metrics_port} cannot be used ({error.strerror}): this worker serves no "
             "/healthz and /metrics; set REVENUE_METRICS_PORT to a free port, or 0"
         )
+        warn(words)
+        monitor.log(engine, "warning", words)
         yield None
         return
     thread = threading.Thread(target=server.serve_forever, name="exporter", daemon=True)

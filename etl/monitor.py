@@ -351,18 +351,22 @@ def _do(engine: Engine, task: Task, failing: set[str]) -> None:
 
 
 def _log_failure(engine: Engine, task: Task, error: Exception) -> bool:
-    """Log why a task failed; False while the database is away."""
     first = (str(getattr(error, "orig", error)).strip().splitlines() or [""])[0]
+    return log(engine, "error", f"the worker's {task.name} failed: {type(error).__name__}: {first}")
+
+
+def log(engine: Engine, level: str, message: str) -> bool:
+    """Write a line that belongs to no run; False while the database is away."""
     with contextlib.suppress(SQLAlchemyError, DatabaseError), engine.begin() as connection:
         queries.execute(
             connection,
             "queries/logs.write",
-            level="error",
+            level=level,
             dataset=None,
             run_id=None,
             step=None,
             batch_id=None,
-            message=f"the worker's {task.name} failed: {type(error).__name__}: {first}",
+            message=message.replace("\x00", "\ufffd"),
             context="{}",
         )
         return True

@@ -36,12 +36,15 @@ def show_health() -> None:
 
 
 def show_verdict(status: dict[str, Any]) -> None:
-    if status["is_well"] and not status["warnings"]:
-        st.success("Everything is well.", icon=":material/check_circle:")
-    for problem in status["problems"]:
-        st.error(components.escape(problem), icon=":material/error:")
-    for warning in status["warnings"]:
-        st.warning(components.escape(warning), icon=":material/warning:")
+    with st.container(border=True, gap="xsmall"):
+        if status["is_well"] and not status["warnings"]:
+            st.markdown(":green[:material/check_circle:] **Everything is well**")
+            return
+        st.markdown("**What is not well**")
+        for problem in status["problems"]:
+            st.markdown(f":red[:material/error:] {components.escape(problem)}")
+        for warning in status["warnings"]:
+            st.markdown(f":orange[:material/warning:] {components.escape(warning)}")
 
 
 # Freshness ------------------------------------------------------------------------------

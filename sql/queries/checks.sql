@@ -18,7 +18,7 @@ on conflict (dataset, layer) do update set rows = excluded.rows;
 
 -- name: one_snapshot
 -- All that the transaction counts is counted at one instant.
-set transaction isolation level repeatable read;
+set local transaction_isolation to 'repeatable read';
 
 -- name: be_modest
 -- Wait for no lock that a run holds, leave the other cores to it, and end in time.

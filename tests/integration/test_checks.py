@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import Connection, text
 
 from etl import failpoints, monitor, rules, worker
-from etl.model import Rule
+from etl.db import counts
+from etl.model import Dataset, Rule
 from etl.monitor import Finding, Task
 from tests.conftest import Pipeline
 
@@ -147,6 +148,25 @@ def test_silver_ahead_of_gold_is_no_loss(
     assert stored == len(before)  # what silver and gold were before is kept
 
 
+def test_a_run_at_work_never_looks_like_a_loss(
+    warehouse: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = counts.silver_rows
+
+    def after_a_run(connection: Connection, dataset: Dataset) -> int:
+        if dataset.name == "sales":
+            warehouse.land("meanwhile.json", [sale(50), sale(51), sale(50), sale(1, quantity=0)])
+            assert warehouse.run("sales")["is_balanced"]
+        return counted(connection, dataset)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(counts, "silver_rows", after_a_run)
+        found = check(warehouse)
+    assert found["sales", "rows: promotions = gold.transactions"].found == 4
+    assert [leg for leg in found.values() if not leg.is_balanced] == []
+    assert check(warehouse)["sales", "rows: promotions = gold.transactions"].found == 6
+
+
 # Every leg, broken by hand --------------------------------------------------------------
 
 ROWS = "rows: silver.sales = gold.transactions"
@@ -238,6 +258,14 @@ def test_one_row_by_hand_breaks_its_legs_and_no_other(warehouse: Pipeline, what:
         "select dataset, leg, layer, right_side - left_side from etl.finding where not is_balanced"
     )
     assert {(row[0], row[1]): (row[2], row[3]) for row in stored} == expected
+
+
+@pytest.mark.parametrize("what", [w for w, (_, legs) in BY_HAND.items() if "raw" not in str(legs)])
+def test_a_full_run_mends_what_raw_still_has(warehouse: Pipeline, what: str) -> None:
+    change(warehouse, BY_HAND[what][0])
+    for feed in ("customers", "sales"):
+        warehouse.run(feed, is_full=True)
+    assert wrong(warehouse) == {}
 
 
 def test_every_leg_is_broken_by_some_case(warehouse: Pipeline) -> None:
