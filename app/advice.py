@@ -51,6 +51,18 @@ def next_steps(status: dict[str, Any], *, waiting_files: int, is_untouched: bool
         )
         for layer in broken
     ]
+    wrong = [row for row in status["findings"] if not row["is_balanced"]]
+    if wrong:
+        places = sorted({f"{row['layer']} of {row['dataset']}" for row in wrong})
+        steps.append(
+            Step(
+                title="Look at what does not add up",
+                text=f"The newest check found {_count(len(wrong), 'broken leg')}: "
+                f"{', '.join(places)}.",
+                page="health",
+                label="Reconciliation",
+            )
+        )
     if waiting_files:
         steps.append(
             Step(

@@ -6,6 +6,7 @@ Exit status: 0 succeeded, 1 failed, 2 wrong use, 3 rejected records or warnings 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import getpass
 import json
@@ -88,6 +89,8 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Decimal):
         return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
     return str(value)
 
 
@@ -573,8 +576,24 @@ def status(part: str | None, as_json: bool) -> int:
                 for layer in found["layers"]
             ],
         )
+        _print_table(
+            ("feed", "layer", "freshness", "why"),
+            [
+                (age.dataset, age.layer, age.state.replace("_", " "), health.arithmetic(age))
+                for age in found["freshness"]
+            ],
+        )
+        broken = sum(not row["is_balanced"] for row in found["findings"])
+        click.echo(
+            f"layers checked {_short(found['checked_at'])}: "
+            f"{len(found['findings'])} legs, {broken} broken"
+            if found["findings"]
+            else "layers not checked yet; a worker does it"
+        )
         for problem in found["problems"]:
             _say(f"! {problem}")
+        for warning in found["warnings"]:
+            _say(f"~ {warning}")
         click.echo("well" if found["is_well"] else "not well")
     return 0 if found["is_well"] else 1
 
@@ -641,13 +660,19 @@ def web() -> None:
 @cli.command()
 def worker() -> None:
     """Run queued runs until told to stop."""
+    from app import exporter
     from etl import worker as workers
 
     settings, stop = _service()
-    with _engine(settings) as opened:
-        workers.work(
-            opened.engine, settings, stop=stop, echo=lambda level, line: _say(f"{level}: {line}")
-        )
+
+    def echo(level: str, line: str) -> None:
+        _say(f"{level}: {line}")
+
+    with (
+        _engine(settings) as opened,
+        exporter.serving(opened.engine, settings, warn=lambda line: echo("warning", line)),
+    ):
+        workers.work(opened.engine, settings, stop=stop, echo=echo)
 
 
 @cli.command()

@@ -104,6 +104,15 @@ STATES: Mapping[str, State] = {
     "assigned": _state("assigned", "person", "◐", "blue", _BLUE),
     "fixed": _state("fixed", "check_circle", "✓", "green", _GREEN),
     "dismissed": _state("dismissed", "cancel", "–", "gray", _SLATE),
+    # layers
+    "fresh": _state("fresh", "check_circle", "✓", "green", _GREEN),
+    "late": _state("late", "warning", "!", "yellow", _AMBER),
+    "stale": _state("stale", "error", "✗", "red", _RED),
+    "never_ran": _state("never ran", "schedule", "○", "gray", _GREY),
+    # processes
+    "alive": _state("alive", "check_circle", "✓", "green", _GREEN),
+    "silent": _state("silent", "warning", "?", "orange", _ORANGE),
+    "stopped": _state("stopped", "cancel", "–", "gray", _SLATE),
     # lines of the log
     "debug": _state("debug", "bug_report", "·", "gray", _GREY),
     "info": _state("info", "info", "i", "blue", _BLUE),

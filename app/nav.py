@@ -37,6 +37,7 @@ SCREENS = (
         group="Quality",
     ),
     Screen(name="dashboard", title="Dashboard", icon=":material/monitoring:", group="Analyse"),
+    Screen(name="health", title="Health & audit", icon=":material/ecg_heart:", group="Govern"),
 )
 
 

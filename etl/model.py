@@ -91,6 +91,7 @@ class Promotion:
     statement: str
     bulk: str = ""  # the table that it may fill whole
     only_full: bool = False  # only after every batch was judged again: silver may have lost rows
+    adds: int = 0  # 1: each row it touches is one more of the feed in gold; -1: one less
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +111,9 @@ class Dataset:
     silver_indexes: tuple[str, ...] = ()  # column lists beside the key and the batch
     promote: tuple[Promotion, ...] = ()  # in order
     ledger: tuple[str, ...] = ()  # named queries of sql/gold/<name>.sql: (leg, left, right)
+    gold_checks: tuple[
+        str, ...
+    ] = ()  # the same, about gold alone; only the check of all layers asks
 
     @property
     def column_names(self) -> tuple[str, ...]:

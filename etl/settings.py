@@ -93,6 +93,20 @@ class Settings(BaseSettings):
     lost_after_seconds: float = Field(
         default=15.0, gt=0, description="silence after which a dead worker's run is lost, seconds"
     )
+    check_seconds: float = Field(
+        default=300.0, gt=0, description="how often a worker checks all layers, seconds"
+    )
+    freshness_seconds: float = Field(
+        default=15.0,
+        gt=0,
+        description="how often a worker judges how fresh the layers are, seconds",
+    )
+    metrics_port: int = Field(
+        default=9108,
+        ge=0,
+        le=65535,
+        description="TCP port on 127.0.0.1 of the worker's `/healthz` and `/metrics`; 0: none",
+    )
     attempts: int = Field(default=5, ge=1, description="how often a run is taken up before failing")
     lock_timeout_seconds: int = Field(
         default=30, ge=1, description="longest wait for a lock of the database, seconds"

@@ -14,7 +14,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from etl import datasets, runs
+from etl import datasets, monitor, runs
 from etl.db import queries
 from etl.db.connect import is_lost_connection
 from etl.engine import Outcome, execute
@@ -313,15 +313,19 @@ def work(
     stop: threading.Event,
     echo: Callable[[str, str], None] | None = None,
 ) -> None:
-    """Claim and run until `stop`; a database that went away is waited for."""
-    while not stop.is_set():
-        try:
-            with Presence(engine, settings, "worker", told_to_stop=stop) as presence:
-                _work(engine, settings, presence, stop, echo)
-        except (SQLAlchemyError, DatabaseError) as error:
-            if not is_lost_connection(error):
-                raise
-            stop.wait(settings.poll_seconds)
+    """Claim and run until `stop`, and watch over the layers all the while.
+
+    A database that went away is waited for.
+    """
+    with monitor.watching(engine, settings):
+        while not stop.is_set():
+            try:
+                with Presence(engine, settings, "worker", told_to_stop=stop) as presence:
+                    _work(engine, settings, presence, stop, echo)
+            except (SQLAlchemyError, DatabaseError) as error:
+                if not is_lost_connection(error):
+                    raise
+                stop.wait(settings.poll_seconds)
 
 
 def _work(

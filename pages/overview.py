@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import streamlit as st
 
 from app import advice, components, reads
 from app.health import SILENT_SECONDS
+from etl.monitor import Freshness
 
 LAST_RUNS = 8
 TOP_RULES = 8
@@ -59,8 +61,9 @@ def show_next_steps(status: dict[str, Any]) -> None:
 
 
 def show_health(status: dict[str, Any]) -> None:
-    balanced = advice.balance(status["layers"])
-    with st.grid(4, min_column_width=150, gap="medium"):
+    balanced = advice.balance([*status["layers"], *status["findings"]])
+    states = Counter(age.state.value for age in status["freshness"])
+    with st.grid(5, min_column_width=150, gap="medium"):
         with st.container(border=True, height="stretch", gap="xsmall"):
             st.caption("Services")
             with st.container(horizontal=True, gap="xsmall"):
@@ -85,7 +88,17 @@ def show_health(status: dict[str, Any]) -> None:
                 help="Read = valid + invalid + superseded, valid = inserted + updated + unchanged, "
                 "and silver = gold, counted in the tables at the end of each run",
             )
-            components.balance_badge(balanced)
+            with st.container(horizontal=True, gap="xsmall"):
+                components.balance_badge(balanced)
+                if broken := sum(not row["is_balanced"] for row in status["findings"]):
+                    components.link("health", f"{broken} broken", icon=":material/arrow_forward:")
+        with st.container(border=True, height="stretch", gap="xsmall"):
+            st.caption("Freshness", help="Layers by how long ago each was known to be complete")
+            with st.container(horizontal=True, gap="xsmall"):
+                for state in Freshness:
+                    if states[state]:
+                        components.count_badge(state, states[state])
+            components.link("health", "Health", icon=":material/arrow_forward:")
 
 
 def show_service(name: str, status: dict[str, Any]) -> None:

@@ -55,6 +55,14 @@ ALWAYS = {
             select max(insert_date) from etl.batch
             where dataset = '{feed}' and status in ('loaded', 'promoted')), '1900-01-01 00:00:00+00')
     """,
+    "silver and gold hold what loads and promotions left there": """
+        select e.* from etl.expected e, (values
+            ('silver', (select count(*) from silver.{feed})),
+            ('gold', case '{feed}' when 'sales' then (select count(*) from gold.transactions)
+                else (select count(*) from gold.customers where not is_inferred) end)
+        ) as found (layer, rows)
+        where e.dataset = '{feed}' and e.layer = found.layer and e.rows <> found.rows
+    """,
     "one run of a feed at a time": """
         select dataset from etl.run where status = 'running' group by dataset having count(*) > 1
     """,

@@ -139,10 +139,12 @@ DATASET = Dataset(
         ),
     ),
     promote=(
+        Promotion(statement="fill_inferred_customers", adds=1),
         Promotion(statement="update_customers"),
-        Promotion(statement="insert_customers"),
-        Promotion(statement="infer_left_customers", only_full=True),
-        Promotion(statement="delete_left_customers", only_full=True),
+        Promotion(statement="insert_customers", adds=1),
+        Promotion(statement="infer_left_customers", only_full=True, adds=-1),
+        Promotion(statement="delete_left_customers", only_full=True, adds=-1),
     ),
     ledger=("customers_in_gold",),
+    gold_checks=("promoted_customers",),
 )

@@ -61,6 +61,12 @@ def load(
             run_id=execution.run_id,
             **count,
         )
+    if is_full:  # silver is what the stage says, whatever was lost before
+        queries.execute(connection, "queries/checks.expect_the_stage", dataset=dataset.name)
+    else:
+        more = sum(count["inserted_rows"] for count in counts.values())
+        expect = {"dataset": dataset.name, "layer": "silver", "rows": more}
+        queries.execute(connection, "queries/checks.expect", **expect)
     queries.execute(
         connection,
         "queries/batches.move_watermark",

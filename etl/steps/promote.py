@@ -39,7 +39,7 @@ def promote_batches(
     gold rows touched.
     """
     dataset = execution.dataset
-    touched = 0
+    touched = more = 0
     queries.execute(connection, "queries/batches.lock_gold")
     for promotion in dataset.promote:
         if promotion.only_full and not is_full:
@@ -55,6 +55,12 @@ def promote_batches(
                 connection, f"gold/{dataset.name}.{promotion.statement}", batches=list(batches)
             )
         touched += max(done.rowcount, 0)
+        more += promotion.adds * max(done.rowcount, 0)
+    if is_full and any(promotion.adds for promotion in dataset.promote):
+        queries.execute(connection, "queries/checks.expect_all_of_silver", dataset=dataset.name)
+    elif more:
+        expect = {"dataset": dataset.name, "layer": "gold", "rows": more}
+        queries.execute(connection, "queries/checks.expect", **expect)
     queries.execute(connection, "queries/batches.promoted", batches=list(batches))
     queries.execute(connection, "queries/batches.move_gold_watermark")
     if touched:

@@ -1,7 +1,7 @@
 -- Silver customers to gold. `:batches` are the batches loaded and not yet promoted.
 
--- name: update_customers
--- Customers that gold knows and that changed; an inferred one becomes known.
+-- name: fill_inferred_customers
+-- Customers that only sales named until now become known.
 update gold.customers as t
 set
     customer_name = s.customer_name,
@@ -12,15 +12,28 @@ set
     is_inferred = false,
     update_date = statement_timestamp()
 from silver.customers as s
+where s.batch_id = any(:batches) and t.customer_id = s.customer_id and t.is_inferred;
+
+-- name: update_customers
+-- Customers that gold knows and that changed.
+update gold.customers as t
+set
+    customer_name = s.customer_name,
+    email = s.email,
+    region = case s.region when 'NA' then 'Unknown' else initcap(s.region) end,
+    join_date = s.join_date,
+    loyalty_points = s.loyalty_points,
+    update_date = statement_timestamp()
+from silver.customers as s
 where
     s.batch_id = any(:batches)
     and t.customer_id = s.customer_id
     and (
-        t.customer_name, t.email, t.region, t.join_date, t.loyalty_points, t.is_inferred
+        t.customer_name, t.email, t.region, t.join_date, t.loyalty_points
     ) is distinct from (
         s.customer_name, s.email,
         case s.region when 'NA' then 'Unknown' else initcap(s.region) end,
-        s.join_date, s.loyalty_points, false
+        s.join_date, s.loyalty_points
     );
 
 -- name: insert_customers
@@ -61,4 +74,13 @@ where
 select
     'rows: silver.customers = known gold.customers' as leg,
     (select count(*) from silver.customers) as left_side,
+    (select count(*) from gold.customers where not is_inferred) as right_side;
+
+-- name: promoted_customers
+-- Gold knows as many customers as promotions left there.
+select
+    'rows: promotions = known gold.customers' as leg,
+    coalesce((
+        select rows from etl.expected where dataset = 'customers' and layer = 'gold'
+    ), 0) as left_side,
     (select count(*) from gold.customers where not is_inferred) as right_side;

@@ -188,3 +188,24 @@ select
     (select coalesce(sum(round(quantity * price * (1 - discount), 2)), 0) from silver.sales)
         as left_side,
     (select coalesce(sum(total_value), 0) from gold.transactions) as right_side;
+
+-- name: promoted_rows
+-- Gold holds as many sales as promotions left there.
+select
+    'rows: promotions = gold.transactions' as leg,
+    coalesce((
+        select rows from etl.expected where dataset = 'sales' and layer = 'gold'
+    ), 0) as left_side,
+    (select count(*) from gold.transactions) as right_side;
+
+-- name: whole_calendar
+-- The calendar has every day of the years of the sales, and no other; without sales it may stay.
+select
+    'days: years of gold.transactions = gold.dim_date' as leg,
+    coalesce((
+        select
+            make_date(extract(year from max(transaction_date))::integer, 12, 31)
+            - make_date(extract(year from min(transaction_date))::integer, 1, 1) + 1
+        from gold.transactions
+    ), (select count(*) from gold.dim_date)) as left_side,
+    (select count(*) from gold.dim_date) as right_side;

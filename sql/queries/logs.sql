@@ -4,7 +4,7 @@ with quick as (select set_config('synchronous_commit', 'off', true))
 
 insert into etl.log (level, dataset, run_id, step, batch_id, message, context)
 select
-    :level, :dataset, :run_id, :step, cast(:batch_id as bigint), :message,
+    :level, :dataset, cast(:run_id as bigint), :step, cast(:batch_id as bigint), :message,
     cast(:context as jsonb)
 from quick;
 

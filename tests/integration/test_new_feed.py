@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from etl import datasets, normalise, rules
+from etl import datasets, monitor, normalise, rules
 from etl.db import tables
 from etl.model import Column, Dataset, Judges, Rule
 from tests.conftest import Pipeline
@@ -95,6 +95,8 @@ def returns(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pip
             "and r.dataset = 'returns'",
             "delete from etl.run where dataset = 'returns'",
             "delete from etl.error_file where dataset = 'returns'",
+            "delete from etl.finding where dataset = 'returns'",
+            "delete from etl.freshness where dataset = 'returns'",
             "delete from etl.expected where dataset = 'returns'",
             "delete from etl.dataset where dataset = 'returns'",
             "delete from silver.etl_metadata where pipeline_name = 'returns_silver'",
@@ -123,6 +125,16 @@ def test_a_declared_feed_runs(returns: Pipeline) -> None:
     with returns.engine.connect() as connection:
         assert broken(connection, returns.settings.home, quiet=True) == []
     assert (returns.settings.logs / "invalid_returns.json").exists()
+    with returns.engine.begin() as connection:
+        legs = [leg for leg in monitor.check(connection) if leg.dataset == "returns"]
+        judged = [age for age in monitor.judge_freshness(connection) if age.dataset == "returns"]
+    assert [(leg.layer, leg.must_be, leg.found) for leg in legs] == [
+        ("raw", 4, 4),
+        ("quarantine", 2, 2),
+        ("quarantine", 1, 1),
+        ("silver", 1, 1),
+    ]
+    assert {age.state for age in judged} == {"fresh"}
 
 
 @pytest.mark.parametrize("name", list(datasets.declared()))

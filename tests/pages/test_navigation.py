@@ -125,6 +125,7 @@ def test_every_state_has_words_icon_and_colour(pipeline: Pipeline) -> None:
         ("etl.batch", "status"),
         ("dq.quarantine", "status"),
         ("etl.log", "level"),
+        ("etl.freshness", "state"),
     ):
         [(check,)] = pipeline.rows(
             "select string_agg(pg_get_constraintdef(oid), ' ') from pg_constraint "

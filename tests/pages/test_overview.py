@@ -78,6 +78,7 @@ def status(**changes: Any) -> dict[str, Any]:
         "worker_heartbeat": NOW,
         "scheduler_heartbeat": NOW,
         "layers": [],
+        "findings": [],
         "open_invalid_records": 0,
         **changes,
     }
