@@ -14,7 +14,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from etl import datasets, runs
+from etl import alerts, datasets, runs
 from etl.db import queries
 from etl.db.connect import is_lost_connection
 from etl.engine import Outcome, execute
@@ -316,7 +316,10 @@ def work(
     """Claim and run until `stop`; a database that went away is waited for."""
     while not stop.is_set():
         try:
-            with Presence(engine, settings, "worker", told_to_stop=stop) as presence:
+            with (
+                Presence(engine, settings, "worker", told_to_stop=stop) as presence,
+                alerts.watching(engine, settings),
+            ):
                 _work(engine, settings, presence, stop, echo)
         except (SQLAlchemyError, DatabaseError) as error:
             if not is_lost_connection(error):
