@@ -233,7 +233,9 @@ def without_secrets(text: str, address: str) -> str:
 
 
 def _secrets(address: str) -> Iterator[str]:
-    scheme, _, rest = address.partition("://")
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        scheme, rest = "", address
     host = (_host(address) or "") if scheme.lower() in _WITH_HOST else ""
     shown = {"", *re.split(r"[:]", host.lower())}
     decode: tuple[Callable[[str], str], ...] = (str, unquote)
