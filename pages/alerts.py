@@ -283,7 +283,7 @@ def rule_fields(rule: dict[str, Any], *, key: str) -> dict[str, Any]:
             f"Limit ({UNITS[kind.unit]})",
             min_value=0.0,
             max_value=100.0 if scale == 100 else None,
-            value=round(rule["threshold"] * scale, 6),
+            value=round(float(rule["threshold"]) * scale, 6),
             format="%g",
             width=190,
             key=f"threshold_{key}",
