@@ -137,10 +137,14 @@ def alerts_page() -> str:
     lines += [
         f"| {kind.title} (`{kind.name}`) "
         f"| {kind.sentence.format(feed='the feed', limit='the limit')} | {kind.unit or '–'} "
-        f"| {'–' if kind.usual is None else f'{kind.usual:g}'} | {re.sub(r'{(\w+)[^}]*}', r'*\1*', kind.message)} |"
+        f"| {'–' if kind.usual is None else f'{kind.usual:g}'} | {_placeholders(kind.message)} |"
         for kind in alert_kinds.KINDS.values()
     ]
     return "\n".join(lines) + "\n"
+
+
+def _placeholders(template: str) -> str:
+    return re.sub(r"{(\w+)[^}]*}", r"*\1*", template)
 
 
 PAGES = {
