@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.navigation.page import StreamlitPage
 
-from app import auth, nav
+from app import auth, nav, reads
 from app.actions import Started
 from etl.errors import RevenueError
 from etl.export import defused
@@ -113,6 +113,11 @@ STATES: Mapping[str, State] = {
     "alive": _state("alive", "check_circle", "✓", "green", _GREEN),
     "silent": _state("silent", "warning", "?", "orange", _ORANGE),
     "stopped": _state("stopped", "cancel", "–", "gray", _SLATE),
+    # incidents and their messages
+    "firing": _state("open", "notifications_active", "▲", "red", _RED),
+    "resolved": _state("resolved", "check_circle", "✓", "green", _GREEN),
+    "waiting": _state("waiting", "schedule", "○", "gray", _GREY),
+    "sent": _state("sent", "check_circle", "✓", "green", _GREEN),
     # lines of the log
     "debug": _state("debug", "bug_report", "·", "gray", _GREY),
     "info": _state("info", "info", "i", "blue", _BLUE),
@@ -196,6 +201,20 @@ def frame(page: StreamlitPage) -> None:
             f":material/person: {escape(operator.name)} · {operator.role.word}",
             help="Nobody signs in on this machine: whoever opens the pages is the local operator",
         )
+    if page.url_path != "alerts":
+        _show_failing_channels()
+
+
+def _show_failing_channels() -> None:
+    """Say on every page that alerts do not arrive; a database that is away is the page's matter."""
+    with contextlib.suppress(RevenueError, SQLAlchemyError):
+        failing = reads.rows("queries/incidents.failing_channels")
+        if failing:
+            names = ", ".join(channel["name"] for channel in failing)
+            st.warning(
+                f"Alerts do not arrive: {escape(names)} fails. *Alerts* says why.",
+                icon=":material/notifications_off:",
+            )
 
 
 def run_page(page: StreamlitPage) -> None:

@@ -1,7 +1,8 @@
-"""Writes docs/reference/ from the code itself: settings, commands, rules (`make docs`)."""
+"""Writes docs/reference/ from the code itself: settings, commands, rules, alerts (`make docs`)."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from app import metrics  # noqa: E402
 from app.cli import cli  # noqa: E402
-from etl import datasets, validate  # noqa: E402
+from etl import alert_kinds, datasets, validate  # noqa: E402
 from etl.settings import PREFIX, Settings  # noqa: E402
 
 FOLDER = ROOT / "docs" / "reference"
@@ -122,11 +123,36 @@ def metrics_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def alerts_page() -> str:
+    """Return the catalogue of what can be watched."""
+    lines = [
+        "# Alerts",
+        _NOTE,
+        "What an alert rule can watch. An incident is open as long as the sentence holds for a subject",
+        "(a feed, a layer of it, or a process), and is told once when it begins and once when it ends.",
+        "",
+        "| alert (`kind`) | holds when | unit of the limit | usual limit | message |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {kind.title} (`{kind.name}`) "
+        f"| {kind.sentence.format(feed='the feed', limit='the limit')} | {kind.unit or '–'} "
+        f"| {'–' if kind.usual is None else f'{kind.usual:g}'} | {_placeholders(kind.message)} |"
+        for kind in alert_kinds.KINDS.values()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _placeholders(template: str) -> str:
+    return re.sub(r"{(\w+)[^}]*}", r"*\1*", template)
+
+
 PAGES = {
     "settings.md": settings_page,
     "commands.md": commands_page,
     "rules.md": rules_page,
     "metrics.md": metrics_page,
+    "alerts.md": alerts_page,
 }
 
 

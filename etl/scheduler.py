@@ -10,6 +10,7 @@ import threading
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from etl import alerts
 from etl.db.connect import is_lost_connection
 from etl.errors import DatabaseError
 from etl.settings import Settings
@@ -20,7 +21,8 @@ def keep_time(engine: Engine, settings: Settings, *, stop: threading.Event) -> N
     """Show presence until `stop`; a database that went away is waited for."""
     while not stop.is_set():
         try:
-            with Presence(engine, settings, "scheduler"):
+            # so that a dead worker is told of although it cannot tell itself
+            with Presence(engine, settings, "scheduler"), alerts.watching(engine, settings):
                 stop.wait()
         except (SQLAlchemyError, DatabaseError) as error:
             if not is_lost_connection(error):

@@ -14,7 +14,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from etl import datasets, monitor, runs
+from etl import alerts, datasets, monitor, runs
 from etl.db import queries
 from etl.db.connect import is_lost_connection
 from etl.engine import Outcome, execute
@@ -313,11 +313,11 @@ def work(
     stop: threading.Event,
     echo: Callable[[str, str], None] | None = None,
 ) -> None:
-    """Claim and run until `stop`, and watch over the layers all the while.
+    """Claim and run until `stop`; watch over the layers and send alerts all the while.
 
     A database that went away is waited for.
     """
-    with monitor.watching(engine, settings):
+    with monitor.watching(engine, settings), alerts.watching(engine, settings):
         while not stop.is_set():
             try:
                 with Presence(engine, settings, "worker", told_to_stop=stop) as presence:

@@ -90,6 +90,7 @@ def connect(url: str, settings: Settings, *, name: str) -> Engine:
         pool_size=5,
         max_overflow=10,
         pool_pre_ping=True,
+        hide_parameters=True,  # an error must not show values: they may be secrets
         connect_args={
             "application_name": name,
             "connect_timeout": 10,

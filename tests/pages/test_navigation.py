@@ -42,6 +42,9 @@ def test_the_operator_is_named(open_page: Open) -> None:
         ("invalid_records", {"record": 999}),
         ("invalid_records", {"rule": "x", "from_run": "x", "page": "0", "key": "%_\\"}),
         ("upload", {"status": "nonsense", "feed": "'"}),
+        ("alerts", {"show": "nonsense", "kind": "<b>", "state": "x", "page": "-1"}),
+        ("alerts", {"show": "rules", "rule": "9" * 18}),
+        ("alerts", {"show": "channels", "channel": "x"}),
     ],
 )
 def test_a_wrong_address_is_no_crash(open_page: Open, name: str, query: dict[str, object]) -> None:
@@ -126,6 +129,8 @@ def test_every_state_has_words_icon_and_colour(pipeline: Pipeline) -> None:
         ("dq.quarantine", "status"),
         ("etl.log", "level"),
         ("etl.freshness", "state"),
+        ("etl.delivery", "status"),
+        ("etl.alert_rule", "severity"),
     ):
         [(check,)] = pipeline.rows(
             "select string_agg(pg_get_constraintdef(oid), ' ') from pg_constraint "
