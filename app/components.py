@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.navigation.page import StreamlitPage
 
-from app import auth, nav
+from app import auth, nav, reads
 from app.actions import Started
 from etl.errors import RevenueError
 from etl.export import defused
@@ -92,6 +92,10 @@ STATES: Mapping[str, State] = {
     "failed": _state("failed", "error", "✗", "red", _RED),
     "cancelled": _state("cancelled", "cancel", "–", "gray", _SLATE),
     "lost": _state("lost", "link_off", "?", "orange", _ORANGE),
+    # schedules
+    "active": _state("active", "event_repeat", "↻", "green", _GREEN),
+    "paused": _state("paused", "pause_circle", "–", "yellow", _AMBER),
+    "removed": _state("removed", "delete", "✗", "gray", _SLATE),
     # batches
     "accepted": _state("accepted", "schedule", "○", "gray", _GREY),
     "extracted": _state("in raw", "progress_activity", "◐", "blue", _BLUE),
@@ -187,6 +191,33 @@ def frame(page: StreamlitPage) -> None:
             f":material/person: {escape(operator.name)} · {operator.role.word}",
             help="Nobody signs in on this machine: whoever opens the pages is the local operator",
         )
+    st.fragment(show_silence, run_every="10s")()
+
+
+_SILENCE = {
+    "worker": "Queued runs wait until one works",
+    "scheduler": "Schedules and new files of the landing zone wait until one runs",
+}
+
+
+def show_silence() -> None:
+    """Show a banner for a worker or scheduler that shows no signs of life.
+
+    A database that does not answer is reported by the page itself.
+    """
+    try:
+        beats = reads.heartbeats()
+    except (RevenueError, SQLAlchemyError):
+        return
+    for beat in beats:
+        if beat.is_silent:
+            last = f"{ago(beat.at, now=beat.now)} ({absolute(beat.at)})" if beat.at else "never"
+            st.warning(
+                f"{_SILENCE[beat.kind]}. Last heartbeat: {escape(last)}. "
+                f"This starts one: `revenue {beat.kind}`",
+                title=f"No {beat.kind} shows signs of life",
+                icon=":material/heart_broken:",
+            )
 
 
 def run_page(page: StreamlitPage) -> None:
