@@ -404,8 +404,9 @@ def ask_cron(cron: str, zone: str, key: str) -> tuple[str, str]:
 
 
 def viewer_zone() -> str:
-    """Return the time zone of the browser, UTC when it does not say."""
-    return st.context.timezone or "UTC"
+    """Return the time zone of the browser, UTC when it does not say or nobody knows it."""
+    zone = st.context.timezone or "UTC"
+    return zone if zone in zoneinfo.available_timezones() else "UTC"
 
 
 main()
