@@ -369,6 +369,45 @@ def cancel_run(run_id: int, as_json: bool) -> None:
 @cli.group(invoke_without_command=True)
 @_json_option
 @click.pass_context
+def schedules(context: click.Context, as_json: bool) -> None:
+    """Schedules with their next times."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_schedules, as_json=as_json)
+
+
+@schedules.command("list")
+@click.option("--dataset", type=_dataset_names)
+@_json_option
+def list_schedules(as_json: bool, dataset: str | None = None) -> None:
+    """List the schedules, newest first."""
+    from app import timetable
+
+    with _engine(settings_module.load()) as opened, opened.engine.connect() as connection:
+        found = timetable.schedules(connection, dataset=dataset)
+    if as_json:
+        print_json({"schedules": found})
+        return
+    _print_table(
+        ("schedule", "name", "dataset", "state", "times", "next", "last run"),
+        [
+            (
+                row["schedule_id"],
+                row["name"],
+                row["dataset"],
+                row["state"],
+                row["words"],
+                _short(row["next_at"]),
+                f"{row['run_id']} {row['run_status']}" if row["run_id"] else "",
+            )
+            for row in found
+        ],
+        empty="no schedules yet; the page Schedules makes the first",
+    )
+
+
+@cli.group(invoke_without_command=True)
+@_json_option
+@click.pass_context
 def quarantine(context: click.Context, as_json: bool) -> None:
     """The queue of invalid records."""
     if context.invoked_subcommand is None:

@@ -92,6 +92,10 @@ STATES: Mapping[str, State] = {
     "failed": _state("failed", "error", "✗", "red", _RED),
     "cancelled": _state("cancelled", "cancel", "–", "gray", _SLATE),
     "lost": _state("lost", "link_off", "?", "orange", _ORANGE),
+    # schedules
+    "active": _state("active", "event_repeat", "↻", "green", _GREEN),
+    "paused": _state("paused", "pause_circle", "–", "yellow", _AMBER),
+    "removed": _state("removed", "delete", "✗", "gray", _SLATE),
     # batches
     "accepted": _state("accepted", "schedule", "○", "gray", _GREY),
     "extracted": _state("in raw", "progress_activity", "◐", "blue", _BLUE),
@@ -201,6 +205,7 @@ def frame(page: StreamlitPage) -> None:
             f":material/person: {escape(operator.name)} · {operator.role.word}",
             help="Nobody signs in on this machine: whoever opens the pages is the local operator",
         )
+    st.fragment(show_silence, run_every="10s")()
     if page.url_path != "alerts":
         _show_failing_channels()
 
@@ -214,6 +219,32 @@ def _show_failing_channels() -> None:
             st.warning(
                 f"Alerts do not arrive: {escape(names)} fails. *Alerts* says why.",
                 icon=":material/notifications_off:",
+            )
+
+
+_SILENCE = {
+    "worker": "Queued runs wait until one works",
+    "scheduler": "Schedules and new files of the landing zone wait until one runs",
+}
+
+
+def show_silence() -> None:
+    """Show a banner for a worker or scheduler that shows no signs of life.
+
+    A database that does not answer is reported by the page itself.
+    """
+    try:
+        beats = reads.heartbeats()
+    except (RevenueError, SQLAlchemyError):
+        return
+    for beat in beats:
+        if beat.is_silent:
+            last = f"{ago(beat.at, now=beat.now)} ({absolute(beat.at)})" if beat.at else "never"
+            st.warning(
+                f"{_SILENCE[beat.kind]}. Last heartbeat: {escape(last)}. "
+                f"This starts one: `revenue {beat.kind}`",
+                title=f"No {beat.kind} shows signs of life",
+                icon=":material/heart_broken:",
             )
 
 

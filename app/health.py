@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import socket
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
@@ -97,6 +99,25 @@ def arithmetic(age: LayerAge) -> str:
             f"stale after {span(age.stale_seconds)}, so in {span(until_stale)}"
         )
     return f"{words}; stale after {span(age.stale_seconds)}, so for {span(until_stale)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heartbeat:
+    """The last sign of life of any process of a kind."""
+
+    kind: str  # worker or scheduler
+    at: dt.datetime | None  # None: none ever ran
+    now: dt.datetime  # by the clock of the database
+
+    @property
+    def is_silent(self) -> bool:
+        return self.at is None or (self.now - self.at).total_seconds() > SILENT_SECONDS
+
+
+def heartbeats(connection: Connection) -> list[Heartbeat]:
+    """Return the last signs of life of workers and schedulers, stopped in order or not."""
+    found = queries.rows(connection, "queries/reads.heartbeats")
+    return [Heartbeat(kind=row["kind"], at=row["heartbeat_at"], now=row["now"]) for row in found]
 
 
 def beats_here(connection: Connection, kind: str) -> bool:

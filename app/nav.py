@@ -30,6 +30,7 @@ SCREENS = (
         name="upload", title="Upload & generate", icon=":material/upload_file:", group="Operate"
     ),
     Screen(name="runs", title="Runs", icon=":material/play_circle:", group="Operate"),
+    Screen(name="schedules", title="Schedules", icon=":material/event_repeat:", group="Operate"),
     Screen(name="alerts", title="Alerts", icon=":material/notifications:", group="Operate"),
     Screen(
         name="invalid_records",

@@ -15,7 +15,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import context, health
+from app import context, health, timetable
 from etl import landing, readers, runs, triage, validate
 from etl.db import queries
 from etl.errors import UnreadableFileError
@@ -101,6 +101,27 @@ def run(run_id: int) -> dict[str, Any]:
     """
     with context.engine().connect() as connection:
         return runs.show(connection, run_id)
+
+
+def schedules(**filters: Any) -> list[dict[str, Any]]:
+    """Return schedules with words and next time, as app.timetable says them."""
+    with context.engine().connect() as connection:
+        return timetable.schedules(connection, **filters)
+
+
+def schedule(schedule_id: int) -> dict[str, Any]:
+    """Return one schedule with its runs and changes.
+
+    Raises ScheduleConflictError when there is none.
+    """
+    with context.engine().connect() as connection:
+        return timetable.schedule(connection, schedule_id)
+
+
+def heartbeats() -> list[health.Heartbeat]:
+    """Return the last signs of life of worker and scheduler."""
+    with context.engine().connect() as connection:
+        return health.heartbeats(connection)
 
 
 def invalid_record(quarantine_id: int) -> dict[str, Any]:

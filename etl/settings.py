@@ -87,6 +87,18 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(
         default=1.0, gt=0, description="how often the worker looks for queued runs, seconds"
     )
+    watch_landing: bool = Field(
+        default=True,
+        description="the scheduler queues a run for each complete file that appears in `data/raw/`",
+    )
+    watch_seconds: float = Field(
+        default=2.0, gt=0, description="how often the landing zone is looked at, seconds"
+    )
+    schedule_grace_seconds: float = Field(
+        default=60.0,
+        ge=1,
+        description="a planned time that comes up later than so was missed, seconds",
+    )
     heartbeat_seconds: float = Field(
         default=2.0, gt=0, description="how often a worker shows a sign of life, seconds"
     )

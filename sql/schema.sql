@@ -1903,6 +1903,7 @@ CREATE TABLE etl.schedule (
     made_by text NOT NULL,
     removed_at timestamp with time zone,
     version integer DEFAULT 1 NOT NULL,
+    decided_until timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT schedule_check CHECK ((num_nonnulls(cron, interval_seconds) = 1)),
     CONSTRAINT schedule_interval_seconds_check CHECK ((interval_seconds > 0)),
     CONSTRAINT schedule_name_check CHECK ((length(name) <= 100))
@@ -2003,6 +2004,12 @@ COMMENT ON COLUMN etl.schedule.removed_at IS 'When it was removed; its runs stil
 --
 
 COMMENT ON COLUMN etl.schedule.version IS 'Grows with every change; the optimistic lock of its editors';
+
+--
+-- Name: COLUMN schedule.decided_until; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.schedule.decided_until IS 'Planned times up to here are decided: queued, skipped or missed; moved in the transaction that decides';
 
 --
 -- Name: schedule_schedule_id_seq; Type: SEQUENCE; Schema: etl; Owner: -

@@ -28,6 +28,14 @@ select
     ) as scheduler_heartbeat,
     clock_timestamp() as now;
 
+-- name: heartbeats
+-- The last sign of life of any worker and any scheduler.
+select kinds.kind, clock_timestamp() as now, max(w.heartbeat_at) as heartbeat_at
+from (values ('worker'), ('scheduler')) as kinds (kind)
+left join etl.worker as w on w.kind = kinds.kind
+group by kinds.kind
+order by kinds.kind desc;
+
 -- name: layers
 -- Rows and newest change of each layer, by feed.
 select
