@@ -484,12 +484,12 @@ def keep_time(engine: Engine, settings: Settings, *, stop: threading.Event) -> N
     """
     while not stop.is_set():
         try:
-<<<<<<< HEAD
-            # so that a dead worker is told of although it cannot tell itself
-            with Presence(engine, settings, "scheduler"), alerts.watching(engine, settings):
-                stop.wait()
-=======
-            with Presence(engine, settings, "scheduler"), Alarms() as alarms:
+            with (
+                Presence(engine, settings, "scheduler"),
+                # so that a dead worker is told of although it cannot tell itself
+                alerts.watching(engine, settings),
+                Alarms() as alarms,
+            ):
                 keeper = TimeKeeper(engine, settings, alarms)
                 watch = LandingWatch(engine, settings)
                 while not stop.is_set():
@@ -497,7 +497,6 @@ def keep_time(engine: Engine, settings: Settings, *, stop: threading.Event) -> N
                     if settings.watch_landing:
                         watch.look()
                     alarms.wait(settings.poll_seconds)
->>>>>>> schedules
         except (SQLAlchemyError, DatabaseError) as error:
             code = getattr(getattr(error, "orig", None), "pgcode", None)
             if not is_lost_connection(error) and code != _LOCK_TIMEOUT:
