@@ -327,8 +327,9 @@ def filter_pills(
     page_key: str,
     words: Callable[[str], str] = escape,
     default: str | None = None,
+    required: bool = False,
 ) -> str | None:
-    """Show a filter whose value stands in the address under `key`.
+    """Show a filter whose value stands in the address under `key`; one is chosen if `required`.
 
     The address is the only truth, so that a reload, a link or the back button shows the same list.
     `words` turns a value into markdown.
@@ -341,6 +342,7 @@ def filter_pills(
         options,
         key=widget,
         format_func=words,
+        required=required,
         wrap=True,
         on_change=_write_filter,
         args=(key, widget, page_key),

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -28,6 +29,7 @@ from etl.settings import Settings
 
 LATE_SECONDS = 24 * 3600
 STALE_SECONDS = 48 * 3600
+AFTER_RUN_SECONDS = 5.0
 CHECK_LIMIT_SECONDS = 120  # of one count; a check never holds the database for longer
 LAYERS = ("raw", "silver", "gold")
 _IN_RAW = ["extracted", "loaded", "promoted"]
@@ -72,8 +74,10 @@ def in_words(dataset: str, layer: str, leg: str, must_be: Decimal, found: Decima
     return f"{layer} of {dataset}: {amount} ({leg}: {found:,f} instead of {must_be:,f})"
 
 
-def check(connection: Connection) -> list[Finding]:
+def check(connection: Connection, *, after_runs: bool = False) -> list[Finding]:
     """Count every layer of every declared feed and store one row a leg in etl.finding.
+
+    `after_runs`: only where a run loaded something after the newest check.
 
     All of it is one snapshot, so that a run at work never looks like a loss. It must come first in
     its transaction. Legs between silver and gold stay as they were while a batch waits for its
@@ -85,6 +89,8 @@ def check(connection: Connection) -> list[Finding]:
     waiting: set[str] = set()
     try:
         queries.execute(connection, "queries/checks.one_snapshot")
+        if after_runs and not queries.value(connection, "queries/checks.is_due"):
+            return []
         queries.execute(connection, "queries/checks.hold_findings")
         queries.execute(
             connection, "queries/checks.be_modest", milliseconds=CHECK_LIMIT_SECONDS * 1000
@@ -297,6 +303,9 @@ def tasks(settings: Settings) -> list[Task]:
     return [
         Task(name="freshness", seconds=settings.freshness_seconds, do=judge_freshness),
         Task(name="check", seconds=settings.check_seconds, do=check),
+        Task(
+            name="check after runs", seconds=AFTER_RUN_SECONDS, do=partial(check, after_runs=True)
+        ),
     ]
 
 

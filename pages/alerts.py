@@ -32,7 +32,13 @@ UNITS = {
 def main() -> None:
     st.title("Alerts")
     view = components.filter_pills(
-        "Show", list(VIEWS), key="show", page_key="page", words=VIEWS.__getitem__
+        "Show",
+        list(VIEWS),
+        key="show",
+        page_key="page",
+        words=VIEWS.__getitem__,
+        default="incidents",
+        required=True,
     )
     show_failing(is_listed=view == "channels")
     {"rules": show_rules, "channels": show_channels}.get(view or "", show_incidents)()
@@ -56,6 +62,10 @@ def show_failing(*, is_listed: bool) -> None:
 def show_incidents() -> None:
     components.live(every="5s")(show_open)()
     st.subheader("History")
+    nothing = {"state": None, "dataset": None, "kind": None}
+    if not reads.value("queries/incidents.count", **nothing):
+        show_history(nothing)  # no filters for an empty list
+        return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         state = components.filter_pills(
             "State", STATES, key="state", page_key="page", words=components.state_option

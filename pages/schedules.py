@@ -49,6 +49,10 @@ def show_list() -> None:
         if st.button("New schedule", icon=":material/add:", type="primary", key="new"):
             components.step_into(edit="new")
     show_watch()
+    nothing = {"dataset": None, "state": None}
+    if not reads.value("queries/schedules.count", **nothing):
+        show_schedules(nothing)  # no filters for an empty list
+        return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         dataset = components.filter_pills(
             "Feed", list(datasets.declared()), key="feed", page_key="page"

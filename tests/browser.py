@@ -19,7 +19,16 @@ from pathlib import Path
 import psutil
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-PAGES = ("overview", "upload", "runs", "schedules", "invalid_records", "dashboard")
+PAGES = (
+    "overview",
+    "upload",
+    "runs",
+    "schedules",
+    "alerts",
+    "invalid_records",
+    "dashboard",
+    "health",
+)
 
 
 @dataclass

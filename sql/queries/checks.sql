@@ -201,3 +201,13 @@ from etl.worker
 where stopped_at is null and kind in ('worker', 'scheduler')
 group by kind
 order by kind;
+
+-- name: is_due
+-- Whether a run that loaded something ended after the newest check.
+select exists (
+    select
+    from (select ended_at, read_records from etl.run order by run_id desc limit 50) as newest
+    where
+        newest.read_records > 0
+        and newest.ended_at > coalesce((select max(checked_at) from etl.finding), '-infinity')
+);

@@ -487,3 +487,17 @@ def test_a_check_that_takes_too_long_is_ended(
     assert "statement timeout" in warehouse.value(
         "select string_agg(message, ' ') from etl.log where level = 'error'"
     )
+
+
+def test_a_run_is_checked_soon_after_it(pipeline: Pipeline) -> None:
+    def checked() -> int:
+        with pipeline.engine.begin() as connection:
+            return len(monitor.check(connection, after_runs=True))
+
+    assert checked() == 0
+    pipeline.land("sales.json", [{"transaction_id": "T1", "price": 1}])
+    pipeline.run("sales")
+    assert checked() > 0
+    assert checked() == 0
+    pipeline.run("sales")  # nothing to do
+    assert checked() == 0
