@@ -34,6 +34,7 @@ from rich.table import Table
 from etl import datasets
 from etl import settings as settings_module
 from etl.errors import RevenueError
+from etl.model import Step
 from etl.settings import PREFIX, Settings
 
 STRICT_STATUS = 3
@@ -199,12 +200,26 @@ def generate(
 @click.argument("dataset", type=click.Choice((*datasets.names(), "all")))
 @click.option("--source-file", type=click.Path(path_type=Path), help="Only this file.")
 @click.option("--full", is_flag=True, help="Judge and load every batch again from raw.")
+@click.option(
+    "--until",
+    type=click.Choice([step.value for step in Step]),
+    help="Stop after this step; the next run goes on from there.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 3 on rejected records or warnings.")
 @_json_option
-def run(dataset: str, source_file: Path | None, full: bool, strict: bool, as_json: bool) -> int:
+def run(
+    dataset: str,
+    source_file: Path | None,
+    full: bool,
+    until: str | None,
+    strict: bool,
+    as_json: bool,
+) -> int:
     """Run the ETL in the foreground."""
     if dataset == "all" and source_file is not None:
         raise click.UsageError("--source-file needs one dataset, not `all`")
+    if full and until not in {None, Step.ARCHIVE.value}:
+        raise click.UsageError("--full takes all steps at once; leave out --full or --until")
     from etl import runs as run_queue
     from etl import worker
 
@@ -227,6 +242,7 @@ def run(dataset: str, source_file: Path | None, full: bool, strict: bool, as_jso
                     actor=_actor(),
                     source_file=source,
                     is_full=full,
+                    until=Step(until) if until else None,
                     report=report,
                     echo=echo,
                 )

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 from etl import datasets
 from etl.db import queries
 from etl.errors import RunConflictError
+from etl.model import Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class Claim:
     attempt: int
     requested_by: str
     trigger: str
+    until: str | None = None  # last step, as asked for
 
 
 def enqueue(
@@ -68,8 +70,14 @@ def begin(
     actor: str,
     source_file: str | None,
     is_full: bool,
+    until: Step | None = None,
 ) -> Claim | None:
-    """Start a foreground run at once; None while the feed is busy."""
+    """Start a foreground run at once; None while the feed is busy.
+
+    Raises RunConflictError for a full run that shall stop early: it loads and promotes at once.
+    """
+    if is_full and until not in {None, Step.ARCHIVE}:
+        raise RunConflictError("a full run takes all steps at once; leave out one of both")
     with engine.begin() as connection:
         queries.execute(connection, "queries/runs.claim_lock")
         row = queries.row(
@@ -80,6 +88,7 @@ def begin(
             trigger="command",
             source_file=source_file,
             is_full=is_full,
+            until=until.value if until else None,
             requested_by=actor,
         )
     return Claim(**row) if row else None

@@ -179,6 +179,7 @@ def perform(
         worker_id=presence.worker_id,
         source_file=claim.source_file,
         is_full=claim.is_full,
+        until=Step(claim.until or Step.ARCHIVE),
         requested_by=claim.requested_by,
         log=log,
         check=presence.check,
@@ -271,6 +272,7 @@ def run_in_foreground(
     actor: str,
     source_file: str | None = None,
     is_full: bool = False,
+    until: Step | None = None,
     report: Progress | None = None,
     echo: Callable[[str, str], None] | None = None,
 ) -> tuple[int, Outcome]:
@@ -292,6 +294,7 @@ def run_in_foreground(
             actor=actor,
             source_file=source_file,
             is_full=is_full,
+            until=until,
         )
         if claimed is not None:
             outcome = perform(engine, settings, presence, claimed, report=report, echo=echo)
