@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -31,9 +32,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from etl import datasets
+from etl import datasets, log
 from etl import settings as settings_module
 from etl.errors import RevenueError
+from etl.masking import mask, mask_values
 from etl.model import Step
 from etl.settings import PREFIX, Settings
 
@@ -60,9 +62,9 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         if os.environ.get(f"{PREFIX}TRACEBACK"):
-            raise
+            _say(traceback.format_exc())
         from sqlalchemy.exc import SQLAlchemyError
 
         first = (str(getattr(error, "orig", error)).strip().splitlines() or [""])[0]
@@ -72,6 +74,10 @@ def main() -> None:
 
 
 def _fail(code: str, message: str, *, wants_json: bool) -> None:
+    message = mask(message)
+    if log.is_json():
+        log.say("error", message, code=code)
+        sys.exit(1)
     if wants_json:
         print_json({"error": {"code": code, "message": message}})
     _err.print(f"[bold red]error[/] ({code}):", end=" ")
@@ -93,7 +99,7 @@ def _plain(value: Any) -> Any:
 
 
 def _say(text: str) -> None:
-    _err.print(text, markup=False, highlight=False, soft_wrap=True)
+    _err.print(mask(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def _actor() -> str:
@@ -573,7 +579,7 @@ def status(part: str | None, as_json: bool) -> int:
             beats = health.beats_here(connection, part)
             print_json({part: beats}) if as_json else click.echo("beats" if beats else "silent")
             return 0 if beats else 1
-        found = health.status(connection)
+        found = mask_values(health.status(connection))
     if as_json:
         print_json(found)
     else:
@@ -649,9 +655,11 @@ def web() -> None:
     from app import supervise
 
     supervise.watch_parent()
+    settings = settings_module.load()
+    log.to_streams("web", as_json=settings.log_format == "json")
     from app import server
 
-    server.serve(settings_module.load())
+    server.serve(settings)
 
 
 @cli.command()
@@ -659,11 +667,11 @@ def worker() -> None:
     """Run queued runs until told to stop."""
     from etl import worker as workers
 
-    settings, stop = _service()
+    settings, stop = _service("worker")
     with _engine(settings) as opened:
-        workers.work(
-            opened.engine, settings, stop=stop, echo=lambda level, line: _say(f"{level}: {line}")
-        )
+        log.say("info", "the worker is ready")
+        workers.work(opened.engine, settings, stop=stop)
+    log.say("info", "the worker stopped")
 
 
 @cli.command()
@@ -671,12 +679,14 @@ def scheduler() -> None:
     """Queue runs at their planned times until told to stop."""
     from etl import scheduler as schedulers
 
-    settings, stop = _service()
+    settings, stop = _service("scheduler")
     with _engine(settings) as opened:
+        log.say("info", "the scheduler is ready")
         schedulers.keep_time(opened.engine, settings, stop=stop)
+    log.say("info", "the scheduler stopped")
 
 
-def _service() -> tuple[Settings, threading.Event]:
+def _service(name: str) -> tuple[Settings, threading.Event]:
     stop = threading.Event()
     from app import supervise
 
@@ -684,6 +694,7 @@ def _service() -> tuple[Settings, threading.Event]:
         signal.signal(number, lambda *_: stop.set())
     supervise.watch_parent()
     settings = settings_module.load()
+    log.to_streams(name, as_json=settings.log_format == "json")
     settings.make_folders()
     return settings, stop
 

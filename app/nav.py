@@ -30,6 +30,7 @@ SCREENS = (
         name="upload", title="Upload & generate", icon=":material/upload_file:", group="Operate"
     ),
     Screen(name="runs", title="Runs", icon=":material/play_circle:", group="Operate"),
+    Screen(name="logs", title="Logs", icon=":material/subject:", group="Operate"),
     Screen(
         name="invalid_records",
         title="Invalid records",

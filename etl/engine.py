@@ -22,6 +22,7 @@ from etl.errors import (
     UnreadableFileError,
 )
 from etl.execution import Execution
+from etl.masking import mask
 from etl.model import Batch, Dataset, Leg, RunStatus, Step
 from etl.steps.archive import archive
 from etl.steps.extract import extract, replay
@@ -81,8 +82,9 @@ def _accept_waiting(execution: Execution) -> int:
     if execution.source_file is not None:
         source = settings.home / Path(execution.source_file).expanduser()
         if not source.is_symlink() and not source.exists():
-            if not _is_batch(execution, Path(execution.source_file).name):
-                note = f"{source.name} does not exist; nothing to read"
+            name = landing.shown_name(source)
+            if not _is_batch(execution, name):
+                note = f"{name} does not exist; nothing to read"
                 execution.notes.append(note)
                 execution.log("warning", note, step=Step.EXTRACT)
             return 0
@@ -109,7 +111,9 @@ def _accept_waiting(execution: Execution) -> int:
             continue
         if found is not None and found.name != dataset.name:
             if execution.source_file is not None:
-                note = f"{path.name} holds {found.name}; run `revenue run {found.name}`"
+                note = (
+                    f"{landing.shown_name(path)} holds {found.name}; run `revenue run {found.name}`"
+                )
                 execution.notes.append(note)
                 execution.log("warning", note, step=Step.EXTRACT)
             continue
@@ -293,7 +297,7 @@ def _finish(execution: Execution, *, refused: int, changed: bool, went_on: bool)
         changed = changed or totals["loaded_batches"] > 0
         # gold may be behind silver where the run ends before
         legs = ledger(connection, execution, layers=changed and execution.takes(Step.PROMOTE))
-        outcome = _stopped(
+        outcome = _worded(
             execution, _outcome(totals, legs, execution.notes, refused, went_on=went_on)
         )
         queries.execute(
@@ -353,8 +357,10 @@ def _outcome(
     return Outcome(status=RunStatus.SUCCEEDED, reason_code=None, reason=None)
 
 
-def _stopped(execution: Execution, outcome: Outcome) -> Outcome:
-    """Say in the reason that the run ended early because it was asked to."""
+def _worded(execution: Execution, outcome: Outcome) -> Outcome:
+    """Say in the reason that the run ended early because it was asked to; mask secrets in it."""
+    if outcome.reason is not None:
+        outcome = dataclasses.replace(outcome, reason=mask(outcome.reason))
     if execution.takes(Step.ARCHIVE) or outcome.status is RunStatus.FAILED:
         return outcome
     words = f"stopped after {execution.until.value} as asked"

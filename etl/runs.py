@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 from etl import datasets
 from etl.db import queries
 from etl.errors import RunConflictError
+from etl.masking import mask
 from etl.model import Step
 
 
@@ -41,6 +42,7 @@ def enqueue(
 ) -> int | None:
     """Put a run into the queue; None when the schedule's time is queued already."""
     datasets.get(dataset)
+    _require_public(source_file)
     return queries.value(  # type: ignore[no-any-return]
         connection,
         "queries/runs.enqueue",
@@ -52,6 +54,15 @@ def enqueue(
         schedule_id=schedule_id,
         planned_at=planned_at,
     )
+
+
+def _require_public(path: str | None) -> None:
+    """Refuse a path that the history must not show.
+
+    Raises RunConflictError.
+    """
+    if path is not None and mask(path) != path:
+        raise RunConflictError("the file's path holds a secret, which runs would show; rename it")
 
 
 def claim(engine: Engine, worker_id: int, run_id: int | None = None) -> Claim | None:
@@ -78,6 +89,7 @@ def begin(
     """
     if is_full and until not in {None, Step.ARCHIVE}:
         raise RunConflictError("a full run takes all steps at once; leave out one of both")
+    _require_public(source_file)
     with engine.begin() as connection:
         queries.execute(connection, "queries/runs.claim_lock")
         row = queries.row(
