@@ -10,6 +10,7 @@ from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
 from etl import log as log_module
+from etl import masking
 from tests.conftest import Pipeline
 from tests.pages.conftest import Open, words
 
@@ -131,3 +132,19 @@ def test_a_run_leads_to_its_log(open_page: Open, pipeline: Pipeline) -> None:
     run = pipeline.run("sales")
     at = open_page("runs", run=run["run_id"])
     assert any(f"run={run['run_id']}" in str(link.proto) for link in at.get("page_link"))
+
+
+def test_a_planted_secret_stands_on_no_page(open_page: Open, lines: Pipeline) -> None:
+    known = set(masking._known)
+    masking.remember("Pl4nted-s3cret")
+    lines.land("sales_Pl4nted-s3cret.json", b"[not json")
+    write(lines, "token Pl4nted-s3cret", level="error", detail="Pl4nted-s3cret")
+    for name, query in (
+        ("upload", {}),
+        ("logs", {"line": lines.value("select max(log_id) from etl.log")}),
+    ):
+        at = open_page(name, **query)
+        shown = words(at) + "".join(table.value.to_csv() for table in at.dataframe)
+        assert "***" in shown.replace("\\", "")
+        assert "Pl4nted-s3cret" not in shown
+    masking._known.intersection_update(known)
