@@ -10,7 +10,7 @@ import datetime as dt
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +19,11 @@ from sqlalchemy import Connection, Engine
 from etl.db import queries
 from etl.export import defused
 
-COUNT_LIMIT = 10_000
+COUNT_LIMIT = 1_000
 DOWNLOAD_LINES = 100_000
 COLUMNS = ("at", "level", "dataset", "run_id", "step", "batch_id", "message", "context")
 _END = 1 << 62
-_NEAR_LINES = 20_000  # taken apart into words in well under 100 ms
+_NEAR_LINES = 10_000  # taken apart into words in a few hundredths of a second
 _SHORTEST_PREFIX = 3
 _PREFIX = re.compile(rf"[^\W\d][\w.\-/]{{{_SHORTEST_PREFIX - 1},}}")
 
@@ -103,79 +103,92 @@ def page(
     after: int | None = None,
 ) -> Page:
     """Return a page of lines: those just older than `before`, just newer than `after`, or the newest."""
-    parameters = filters.parameters
     with engine.begin() as connection:
-        total = _count(connection, parameters)
+        search = _Search(connection, filters)
         lines: list[Line] = []
-        if total:
-            if after is not None:
-                found = _find(connection, parameters, total, size + 1, after=after, is_newer=True)
-                # too few for a page: the newest page has them, too
-                lines = found[:size][::-1] if len(found) > size else []
-            if not lines:
-                before = None if after is not None else before
-                lines = _find(connection, parameters, total, size + 1, before=before)
-                return Page(
-                    lines=lines[:size],
-                    total=min(total, COUNT_LIMIT),
-                    is_bounded=total > COUNT_LIMIT,
-                    has_older=len(lines) > size,
-                    has_newer=before is not None,
-                )
-    return Page(
-        lines=lines,
-        total=min(total, COUNT_LIMIT),
-        is_bounded=total > COUNT_LIMIT,
-        has_older=bool(lines),
-        has_newer=bool(lines),
-    )
-
-
-def _count(connection: Connection, parameters: Mapping[str, Any]) -> int:
-    if parameters["words"] is not None:
-        queries.execute(connection, "queries/logs.plan_by_words")
-    found = queries.value(
-        connection, "queries/logs.count_up_to", **parameters, limit=COUNT_LIMIT + 1
-    )
-    queries.execute(connection, "queries/logs.plan_as_usual")
-    return int(found)
-
-
-def _find(
-    connection: Connection,
-    parameters: Mapping[str, Any],
-    total: int,
-    limit: int,
-    *,
-    before: int | None = None,
-    after: int = 0,
-    is_newer: bool = False,
-) -> list[Line]:
-    """Return lines in the direction asked for.
-
-    The server cannot know that a word is rare among the newest lines, and would walk through all of
-    them: frequent words are looked for nearby first, others by the index of words alone.
-    """
-    query = "queries/logs.newer" if is_newer else "queries/logs.older"
-    bounds = {"before": _END if before is None else before, "after": after, "limit": limit}
-    if parameters["words"] is None:
-        return queries.rows(connection, query, **parameters, **bounds)
-    if total > COUNT_LIMIT:
-        newest = int(queries.value(connection, "queries/logs.newest_id"))
-        near = (
-            {"before": after + _NEAR_LINES}
-            if is_newer
-            else {"after": min(bounds["before"], newest + 1) - _NEAR_LINES}
+        is_newest = before is None and after is None
+        if search.total and after is not None:
+            found = search.newer(after, size + 1)
+            is_newest = len(found) <= size  # too few for a page: the newest page has them, too
+            lines = [] if is_newest else [*reversed(found[:size])]
+        if search.total and (is_newest or before is not None):
+            lines = search.older(_END if is_newest or before is None else before, size + 1)
+        return Page(
+            lines=lines[:size],
+            total=min(search.total, COUNT_LIMIT),
+            is_bounded=search.total > COUNT_LIMIT,
+            has_older=len(lines) > size or (after is not None and not is_newest),
+            has_newer=not is_newest,
         )
-        found = queries.rows(connection, query, **parameters, **{**bounds, **near})
-        if len(found) == limit:
-            return found
-    queries.execute(connection, "queries/logs.plan_by_words")
-    return queries.rows(connection, query, **parameters, **bounds)
+
+
+class _Search:
+    """One search in one transaction.
+
+    The server cannot know how a word is spread over the log, and would walk through all lines in
+    order to find the newest that hold a rare one. So a word is looked for among the newest lines
+    first, where a frequent one turns up at once, and then by the index of words alone.
+    """
+
+    def __init__(self, connection: Connection, filters: Filters) -> None:
+        self._connection = connection
+        self._parameters = filters.parameters
+        self._has_words = self._parameters["words"] is not None
+        self._newest = int(queries.value(connection, "queries/logs.newest_id"))
+        self.total = 0
+        if self._has_words:
+            self.total = self._count(after=self._newest - _NEAR_LINES)
+        if self.total <= COUNT_LIMIT:
+            if self._has_words:
+                queries.execute(connection, "queries/logs.plan_by_words")
+            self.total = self._count(after=0)
+            queries.execute(connection, "queries/logs.plan_as_usual")
+
+    def _count(self, *, after: int) -> int:
+        return int(
+            queries.value(
+                self._connection,
+                "queries/logs.count_up_to",
+                **self._parameters,
+                after=after,
+                limit=COUNT_LIMIT + 1,
+            )
+        )
+
+    def older(self, before: int, limit: int) -> list[Line]:
+        """Return lines below `before`, newest first."""
+        near = min(before, self._newest + 1) - _NEAR_LINES
+        return self._find("older", limit, (0, before), (near, before))
+
+    def newer(self, after: int, limit: int) -> list[Line]:
+        """Return lines above `after`, oldest first."""
+        return self._find("newer", limit, (after, _END), (after, after + _NEAR_LINES))
+
+    def _find(
+        self, query: str, limit: int, whole: tuple[int, int], near: tuple[int, int]
+    ) -> list[Line]:
+        if not self._has_words:
+            return self._read(query, limit, whole)
+        if self.total > COUNT_LIMIT:
+            found = self._read(query, limit, near)
+            if len(found) == limit:
+                return found
+        queries.execute(self._connection, "queries/logs.plan_by_words")
+        return self._read(query, limit, whole)
+
+    def _read(self, query: str, limit: int, between: tuple[int, int]) -> list[Line]:
+        return queries.rows(
+            self._connection,
+            f"queries/logs.{query}",
+            **self._parameters,
+            after=between[0],
+            before=between[1],
+            limit=limit,
+        )
 
 
 def tail(engine: Engine, filters: Filters, *, size: int) -> list[Line]:
-    """Return the newest lines that the filters find among the newest 20,000, newest first."""
+    """Return the newest lines that the filters find among the newest 10,000, newest first."""
     with engine.connect() as connection:
         newest = int(queries.value(connection, "queries/logs.newest_id"))
         return queries.rows(

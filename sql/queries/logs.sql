@@ -91,11 +91,12 @@ order by log_id
 limit :limit;
 
 -- name: count_up_to
--- How many lines the filters find, counted no further than the limit.
+-- How many lines the filters find above a line, counted no further than the limit.
 select count(*) from (
     select log_id from etl.log
     where
-        (cast(:words as text) is null
+        log_id > :after
+        and (cast(:words as text) is null
             or to_tsvector('simple', message)
             @@ (
             websearch_to_tsquery('simple', :words)
@@ -132,6 +133,7 @@ select
 select
     set_config('enable_seqscan', 'off', true),
     set_config('enable_indexscan', 'off', true),
+    set_config('jit', 'off', true),
     set_config('work_mem', '32MB', true);
 
 -- name: plan_as_usual

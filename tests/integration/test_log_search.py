@@ -147,10 +147,12 @@ def test_words_are_looked_for_by_an_index(long_log: Engine, plans: list[str]) ->
         plans.clear()
         page = log_search.page(long_log, Filters(text=word), size=50)
         assert page.is_bounded == (word in {"ancient", "gold", "anc"})
-        assert "log_search" in plans[0]  # the count
         assert not any("Seq Scan" in plan for plan in plans)
-        if page.total:
-            assert "log_search" in plans[-1] or "log_id >" in plans[-1]
+        if word == "gold":  # frequent among the newest lines: those alone are read
+            assert all("log_pkey" in plan and "log_id > " in plan for plan in plans)
+        else:
+            assert "log_search" in plans[1]  # the count
+            assert "log_search" in plans[-1]
         numbers = [int(line["message"].split()[-1]) for line in page.lines]
         assert numbers == sorted(numbers, reverse=True)
         assert (numbers or [None])[0] == newest.get(word)
