@@ -13,7 +13,9 @@ from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
 MASK = "***"
-_SHORTEST = 6  # a shorter value would take too many plain words with it
+# a shorter value would take plain words of every message with it
+_SHORTEST_WORD = 8  # letters only
+_SHORTEST = 5
 
 _URL = re.compile(
     r"(?P<start>\b[a-z][a-z0-9+.\-]{0,30}://[^\s:/@\"']*:)[^\s/\"'][^\s\"']*(?=@)", re.IGNORECASE
@@ -34,12 +36,18 @@ _known: set[str] = set()
 
 
 def remember(secret: str | None) -> None:
-    """Mask this value from now on, wherever it stands; values under six characters are ignored."""
+    """Mask this value from now on, wherever it stands.
+
+    Ignored are values under five characters, and words of letters alone under eight: those are masked
+    by their form only, as in a URL.
+    """
     if not secret:
         return
     forms = {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), unquote(secret)}
     with _lock:
-        _known.update(form for form in forms if len(form) >= _SHORTEST)
+        _known.update(
+            form for form in forms if len(form) >= (_SHORTEST_WORD if form.isalpha() else _SHORTEST)
+        )
 
 
 def remember_url(url: str) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-PAGES = ("overview", "upload", "runs", "invalid_records", "dashboard")
+PAGES = ("overview", "upload", "runs", "logs", "invalid_records", "dashboard")
 
 
 @dataclass

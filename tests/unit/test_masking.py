@@ -61,9 +61,10 @@ def test_a_known_secret_is_masked_in_every_spelling() -> None:
 
 
 def test_short_values_and_public_names_stay_readable() -> None:
-    masking.remember("abc")
+    masking.remember("a1b2")
+    masking.remember("secret")
     masking.remember_url("postgresql://revenue:revenue@db/sales")
-    assert mask("abc revenue sales") == "abc revenue sales"
+    assert mask("a1b2 secret revenue sales") == "a1b2 secret revenue sales"
     masking.remember_url("postgresql://me:Zq8longer@db/x")
     assert mask("Zq8longer") == "***"
 
