@@ -15,6 +15,7 @@ import shutil
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -32,9 +33,11 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from etl import datasets
+from etl import datasets, log
 from etl import settings as settings_module
 from etl.errors import RevenueError
+from etl.masking import mask, mask_values
+from etl.model import Step
 from etl.settings import PREFIX, Settings
 
 STRICT_STATUS = 3
@@ -60,9 +63,9 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         if os.environ.get(f"{PREFIX}TRACEBACK"):
-            raise
+            _say(traceback.format_exc())
         from sqlalchemy.exc import SQLAlchemyError
 
         first = (str(getattr(error, "orig", error)).strip().splitlines() or [""])[0]
@@ -72,6 +75,10 @@ def main() -> None:
 
 
 def _fail(code: str, message: str, *, wants_json: bool) -> None:
+    message = mask(message)
+    if log.is_json():
+        log.say("error", message, code=code)
+        sys.exit(1)
     if wants_json:
         print_json({"error": {"code": code, "message": message}})
     _err.print(f"[bold red]error[/] ({code}):", end=" ")
@@ -95,7 +102,7 @@ def _plain(value: Any) -> Any:
 
 
 def _say(text: str) -> None:
-    _err.print(text, markup=False, highlight=False, soft_wrap=True)
+    _err.print(mask(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def _actor() -> str:
@@ -202,12 +209,26 @@ def generate(
 @click.argument("dataset", type=click.Choice((*datasets.names(), "all")))
 @click.option("--source-file", type=click.Path(path_type=Path), help="Only this file.")
 @click.option("--full", is_flag=True, help="Judge and load every batch again from raw.")
+@click.option(
+    "--until",
+    type=click.Choice([step.value for step in Step]),
+    help="Stop after this step; the next run goes on from there.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 3 on rejected records or warnings.")
 @_json_option
-def run(dataset: str, source_file: Path | None, full: bool, strict: bool, as_json: bool) -> int:
+def run(
+    dataset: str,
+    source_file: Path | None,
+    full: bool,
+    until: str | None,
+    strict: bool,
+    as_json: bool,
+) -> int:
     """Run the ETL in the foreground."""
     if dataset == "all" and source_file is not None:
         raise click.UsageError("--source-file needs one dataset, not `all`")
+    if full and until not in {None, Step.ARCHIVE.value}:
+        raise click.UsageError("--full takes all steps at once; leave out --full or --until")
     from etl import runs as run_queue
     from etl import worker
 
@@ -230,6 +251,7 @@ def run(dataset: str, source_file: Path | None, full: bool, strict: bool, as_jso
                     actor=_actor(),
                     source_file=source,
                     is_full=full,
+                    until=Step(until) if until else None,
                     report=report,
                     echo=echo,
                 )
@@ -599,7 +621,7 @@ def status(part: str | None, as_json: bool) -> int:
             beats = health.beats_here(connection, part)
             print_json({part: beats}) if as_json else click.echo("beats" if beats else "silent")
             return 0 if beats else 1
-        found = health.status(connection)
+        found = mask_values(health.status(connection))
     if as_json:
         print_json(found)
     else:
@@ -691,9 +713,11 @@ def web() -> None:
     from app import supervise
 
     supervise.watch_parent()
+    settings = settings_module.load()
+    log.to_streams("web", as_json=settings.log_format == "json")
     from app import server
 
-    server.serve(settings_module.load())
+    server.serve(settings)
 
 
 @cli.command()
@@ -702,16 +726,14 @@ def worker() -> None:
     from app import exporter
     from etl import worker as workers
 
-    settings, stop = _service()
-
-    def echo(level: str, line: str) -> None:
-        _say(f"{level}: {line}")
-
+    settings, stop = _service("worker")
     with (
         _engine(settings) as opened,
-        exporter.serving(opened.engine, settings, warn=lambda line: echo("warning", line)),
+        exporter.serving(opened.engine, settings, warn=lambda line: log.say("warning", line)),
     ):
-        workers.work(opened.engine, settings, stop=stop, echo=echo)
+        log.say("info", "the worker is ready")
+        workers.work(opened.engine, settings, stop=stop)
+    log.say("info", "the worker stopped")
 
 
 @cli.command()
@@ -719,12 +741,14 @@ def scheduler() -> None:
     """Queue runs at their planned times until told to stop."""
     from etl import scheduler as schedulers
 
-    settings, stop = _service()
+    settings, stop = _service("scheduler")
     with _engine(settings) as opened:
+        log.say("info", "the scheduler is ready")
         schedulers.keep_time(opened.engine, settings, stop=stop)
+    log.say("info", "the scheduler stopped")
 
 
-def _service() -> tuple[Settings, threading.Event]:
+def _service(name: str) -> tuple[Settings, threading.Event]:
     stop = threading.Event()
     from app import supervise
 
@@ -732,6 +756,7 @@ def _service() -> tuple[Settings, threading.Event]:
         signal.signal(number, lambda *_: stop.set())
     supervise.watch_parent()
     settings = settings_module.load()
+    log.to_streams(name, as_json=settings.log_format == "json")
     settings.make_folders()
     return settings, stop
 

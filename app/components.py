@@ -30,6 +30,7 @@ from app import auth, nav, reads
 from app.actions import Started
 from etl.errors import RevenueError
 from etl.export import defused
+from etl.masking import mask_known
 from etl.model import RunStatus
 
 PRODUCT = "Customer Revenue Analytics Platform"
@@ -51,9 +52,10 @@ _SPACE = re.compile(r"[\s\x00]+")
 def escape(text: object) -> str:
     """Return text from data so that markdown shows it as it is: no links, images or colours.
 
-    A zero-width space breaks what would otherwise become a link or an emoji.
+    A zero-width space breaks what would otherwise become a link or an emoji. A secret that this
+    process knows is masked.
     """
-    plain = _SPACE.sub(" ", str(text)).encode("utf-8", "replace").decode()
+    plain = _SPACE.sub(" ", mask_known(str(text))).encode("utf-8", "replace").decode()
     return _MARKDOWN.sub(r"\\\1", _LINK_START.sub("\u200b", plain))
 
 

@@ -31,6 +31,7 @@ SCREENS = (
     ),
     Screen(name="runs", title="Runs", icon=":material/play_circle:", group="Operate"),
     Screen(name="schedules", title="Schedules", icon=":material/event_repeat:", group="Operate"),
+    Screen(name="logs", title="Logs", icon=":material/subject:", group="Operate"),
     Screen(name="alerts", title="Alerts", icon=":material/notifications:", group="Operate"),
     Screen(
         name="invalid_records",

@@ -22,6 +22,7 @@ from etl.errors import (
     UnreadableFileError,
 )
 from etl.execution import Execution
+from etl.masking import mask
 from etl.model import Batch, Dataset, Leg, RunStatus, Step
 from etl.steps.archive import archive
 from etl.steps.extract import extract, replay
@@ -56,8 +57,9 @@ def execute(execution: Execution) -> Outcome:
             execution.rule_set = rules.fingerprint(execution.rules)
     changed = False
     if batches:
-        _take(execution, [b for b in batches if b.status in {"accepted", "extracted"}])
+        _take(execution, batches)
         execution.check()
+    if batches and execution.takes(Step.PROMOTE):
         execution.begin(Step.PROMOTE)
         touched = promote(execution)
         if touched:
@@ -65,10 +67,12 @@ def execute(execution: Execution) -> Outcome:
         changed = any(batch.status in {"accepted", "extracted", "loaded"} for batch in batches)
     if execution.is_full:
         changed = _judge_again(execution) or changed
-    if batches or changed:
+    if (batches or changed) and execution.takes(Step.ARCHIVE):
+        # a batch that a run before this one promoted may have left invalid records, too
+        renew = changed or any(batch.status == "promoted" for batch in batches)
         execution.begin(Step.ARCHIVE)
-        archive(execution, renew_error_file=changed)
-    return _finish(execution, refused=refused, changed=changed)
+        archive(execution, renew_error_file=renew)
+    return _finish(execution, refused=refused, changed=changed, went_on=bool(batches))
 
 
 def _accept_waiting(execution: Execution) -> int:
@@ -78,8 +82,9 @@ def _accept_waiting(execution: Execution) -> int:
     if execution.source_file is not None:
         source = settings.home / Path(execution.source_file).expanduser()
         if not source.is_symlink() and not source.exists():
-            if not _is_batch(execution, Path(execution.source_file).name):
-                note = f"{source.name} does not exist; nothing to read"
+            name = landing.shown_name(source)
+            if not _is_batch(execution, name):
+                note = f"{name} does not exist; nothing to read"
                 execution.notes.append(note)
                 execution.log("warning", note, step=Step.EXTRACT)
             return 0
@@ -106,7 +111,9 @@ def _accept_waiting(execution: Execution) -> int:
             continue
         if found is not None and found.name != dataset.name:
             if execution.source_file is not None:
-                note = f"{path.name} holds {found.name}; run `revenue run {found.name}`"
+                note = (
+                    f"{landing.shown_name(path)} holds {found.name}; run `revenue run {found.name}`"
+                )
                 execution.notes.append(note)
                 execution.log("warning", note, step=Step.EXTRACT)
             continue
@@ -145,8 +152,11 @@ def _batches(connection: Connection, query: str, dataset: Dataset) -> list[Batch
 
 
 def _take(execution: Execution, batches: list[Batch]) -> None:
-    """Extract and load batch by batch, in order of arrival."""
+    """Extract and load batch by batch, in order of arrival; or extract only."""
+    wanted = {"accepted", "extracted"} if execution.takes(Step.LOAD) else {"accepted"}
     for batch in batches:
+        if batch.status not in wanted:
+            continue
         execution.check()
         execution.begin(Step.EXTRACT)
         try:
@@ -156,7 +166,8 @@ def _take(execution: Execution, batches: list[Batch]) -> None:
         except FileChangedError as error:
             _refuse(execution, batch, UnreadableFileError(error.message, code=error.code))
         else:
-            _log_counts(execution, batch, count)
+            if count is not None:
+                _log_counts(execution, batch, count)
 
 
 def _log_counts(execution: Execution, batch: Batch, count: Counts) -> None:
@@ -172,7 +183,17 @@ def _log_counts(execution: Execution, batch: Batch, count: Counts) -> None:
     )
 
 
-def _take_one(execution: Execution, batch: Batch) -> Counts:
+def _take_one(execution: Execution, batch: Batch) -> Counts | None:
+    """Bring a batch to silver; None where the run ends before."""
+    if not execution.takes(Step.LOAD):
+        count = extract(execution, batch, lambda *_: None)
+        execution.log(
+            "info",
+            f"{batch.file_name}: {count:,} records in raw",
+            step=Step.EXTRACT,
+            batch_id=batch.batch_id,
+        )
+        return None
     with execution.transaction() as connection:
         stage = Stage(connection, execution.dataset, execution.rules, execution.rule_set)
         with stage.filling():
@@ -267,15 +288,18 @@ def _scope(execution: Execution) -> dict[str, Any]:
     }
 
 
-def _finish(execution: Execution, *, refused: int, changed: bool) -> Outcome:
+def _finish(execution: Execution, *, refused: int, changed: bool, went_on: bool) -> Outcome:
     with execution.engine.begin() as connection:
         execution.fence(connection)  # first: afterwards the run is no longer running
         totals = queries.row(connection, "queries/runs.totals", **_scope(execution))
         assert totals is not None
         # an attempt before this one may have changed the layers
         changed = changed or totals["loaded_batches"] > 0
-        legs = ledger(connection, execution, layers=changed)
-        outcome = _outcome(totals, legs, execution.notes, refused)
+        # gold may be behind silver where the run ends before
+        legs = ledger(connection, execution, layers=changed and execution.takes(Step.PROMOTE))
+        outcome = _worded(
+            execution, _outcome(totals, legs, execution.notes, refused, went_on=went_on)
+        )
         queries.execute(
             connection,
             "queries/runs.finish",
@@ -297,7 +321,12 @@ def _finish(execution: Execution, *, refused: int, changed: bool) -> Outcome:
 
 
 def _outcome(
-    totals: dict[str, Any], legs: Sequence[Leg], notes: Sequence[str], refused: int
+    totals: dict[str, Any],
+    legs: Sequence[Leg],
+    notes: Sequence[str],
+    refused: int,
+    *,
+    went_on: bool,
 ) -> Outcome:
     broken = [leg for leg in legs if not leg.balanced]
     if broken:
@@ -315,8 +344,26 @@ def _outcome(
             reason_code="invalid_records",
             reason=f"{totals['invalid_records']:,} of {totals['read_records']:,} records are invalid",
         )
+    if went_on and not totals["batches"]:
+        return Outcome(
+            status=RunStatus.SUCCEEDED,
+            reason_code="earlier_batches",
+            reason="went on with batches of earlier runs",
+        )
     if not totals["loaded_batches"]:
         skipped = totals["skipped_batches"]
         reason = f"nothing changed: {skipped} file(s) loaded before" if skipped else "nothing to do"
         return Outcome(status=RunStatus.SUCCEEDED, reason_code="nothing_new", reason=reason)
     return Outcome(status=RunStatus.SUCCEEDED, reason_code=None, reason=None)
+
+
+def _worded(execution: Execution, outcome: Outcome) -> Outcome:
+    """Say in the reason that the run ended early because it was asked to; mask secrets in it."""
+    if outcome.reason is not None:
+        outcome = dataclasses.replace(outcome, reason=mask(outcome.reason))
+    if execution.takes(Step.ARCHIVE) or outcome.status is RunStatus.FAILED:
+        return outcome
+    words = f"stopped after {execution.until.value} as asked"
+    if outcome.status is RunStatus.SUCCEEDED:
+        return dataclasses.replace(outcome, reason_code="until", reason=words)
+    return dataclasses.replace(outcome, reason="; ".join(filter(None, (outcome.reason, words))))

@@ -17,15 +17,17 @@ A bad *record* is data, not an exception: it goes to quarantine.
 
 from __future__ import annotations
 
+from etl.masking import mask
+
 
 class RevenueError(Exception):
-    """An error with a stable code and a message that says what to do."""
+    """An error with a stable code and a message that says what to do, without secrets."""
 
     code = "error"
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = mask(message)
+        super().__init__(self.message)
         if code is not None:
             self.code = code
 

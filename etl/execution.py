@@ -27,6 +27,7 @@ class Execution:
     worker_id: int
     source_file: str | None
     is_full: bool
+    until: Step  # the last step that is taken
     requested_by: str
     log: RunLog
     check: Callable[[], None]  # raises RunCancelledError
@@ -34,6 +35,11 @@ class Execution:
     rules: Sequence[Rule] = ()
     rule_set: str = ""
     notes: list[str] = field(default_factory=list)
+
+    def takes(self, step: Step) -> bool:
+        """Tell whether this run goes as far as the step."""
+        order = list(Step)
+        return order.index(step) <= order.index(self.until)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Connection]:

@@ -24,6 +24,7 @@ from sqlalchemy import Connection, Engine
 from etl import datasets, failpoints, readers
 from etl.db import queries
 from etl.errors import FileChangedError, RevenueError, UnreadableFileError
+from etl.masking import mask
 from etl.model import Dataset
 from etl.settings import Settings
 
@@ -130,14 +131,14 @@ def is_still_written(path: Path, settings: Settings) -> bool:
 
 
 def shown_name(path: Path) -> str:
-    """Return the name an operator gave the file."""
-    name = _STORED.sub("", path.name)
+    """Return the name an operator gave the file; a secret in it is masked."""
+    name = mask(_STORED.sub("", path.name))
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def safe_name(name: str) -> str:
-    """Return a name fit for any file system: no path, no control characters, not too long."""
-    plain = unicodedata.normalize("NFC", name.replace("\\", "/").rpartition("/")[2])
+    """Return a name fit for any file system: no path, no control characters, no secret, not too long."""
+    plain = unicodedata.normalize("NFC", mask(name).replace("\\", "/").rpartition("/")[2])
     plain = _UNSAFE.sub("_", plain).strip(". ")
     return plain[-120:] or "file.json"
 

@@ -11,6 +11,8 @@ from sqlalchemy import Connection, Engine
 from etl import datasets
 from etl.db import queries
 from etl.errors import RunConflictError
+from etl.masking import mask
+from etl.model import Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,7 @@ class Claim:
     attempt: int
     requested_by: str
     trigger: str
+    until: str | None = None  # last step, as asked for
 
 
 def enqueue(
@@ -39,6 +42,7 @@ def enqueue(
 ) -> int | None:
     """Put a run into the queue; None when the schedule's time is queued already."""
     datasets.get(dataset)
+    _require_public(source_file)
     return queries.value(  # type: ignore[no-any-return]
         connection,
         "queries/runs.enqueue",
@@ -50,6 +54,15 @@ def enqueue(
         schedule_id=schedule_id,
         planned_at=planned_at,
     )
+
+
+def _require_public(path: str | None) -> None:
+    """Refuse a path that the history must not show.
+
+    Raises RunConflictError.
+    """
+    if path is not None and mask(path) != path:
+        raise RunConflictError("the file's path holds a secret, which runs would show; rename it")
 
 
 def claim(engine: Engine, worker_id: int, run_id: int | None = None) -> Claim | None:
@@ -68,8 +81,15 @@ def begin(
     actor: str,
     source_file: str | None,
     is_full: bool,
+    until: Step | None = None,
 ) -> Claim | None:
-    """Start a foreground run at once; None while the feed is busy."""
+    """Start a foreground run at once; None while the feed is busy.
+
+    Raises RunConflictError for a full run that shall stop early: it loads and promotes at once.
+    """
+    if is_full and until not in {None, Step.ARCHIVE}:
+        raise RunConflictError("a full run takes all steps at once; leave out one of both")
+    _require_public(source_file)
     with engine.begin() as connection:
         queries.execute(connection, "queries/runs.claim_lock")
         row = queries.row(
@@ -80,6 +100,7 @@ def begin(
             trigger="command",
             source_file=source_file,
             is_full=is_full,
+            until=until.value if until else None,
             requested_by=actor,
         )
     return Claim(**row) if row else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
@@ -15,6 +15,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from etl import masking
 from etl.errors import SettingsError
 
 PREFIX = "REVENUE_"
@@ -123,6 +124,17 @@ class Settings(BaseSettings):
     lock_timeout_seconds: int = Field(
         default=30, ge=1, description="longest wait for a lock of the database, seconds"
     )
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        description="`text`, or `json`: worker, scheduler and web say each line as one JSON object "
+        "on standard output",
+    )
+    log_retention_days: int = Field(
+        default=90, ge=0, description="age at which lines of the log are deleted; 0 never, days"
+    )
+    log_file_mb: int = Field(
+        default=50, ge=1, description="size at which a log file is rotated; five are kept, MB"
+    )
     demo_records: int = Field(
         default=2000, ge=1, description="sales records of the demo data on a first start"
     )
@@ -189,10 +201,23 @@ def load(**overrides: Any) -> Settings:
     Raises SettingsError naming each setting that makes no sense.
     """
     try:
-        return Settings(**overrides)
+        settings = Settings(**overrides)
     except ValidationError as error:
         problems = "; ".join(
             f"{PREFIX}{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
             for problem in error.errors()
         )
         raise SettingsError(problems) from None
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            _remember(value.get_secret_value())
+    return settings
+
+
+def _remember(secret: str) -> None:
+    """Let no log, page or error show this value."""
+    if "://" in secret:
+        masking.remember_url(secret)
+    elif not secret.startswith(EMBEDDED):
+        masking.remember(secret)

@@ -14,7 +14,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from etl import alerts, datasets, monitor, runs
+from etl import alerts, datasets, monitor, retention, runs
 from etl.db import queries
 from etl.db.connect import is_lost_connection
 from etl.engine import Outcome, execute
@@ -27,6 +27,7 @@ from etl.errors import (
 )
 from etl.execution import Execution
 from etl.log import RunLog
+from etl.masking import mask
 from etl.model import Progress, RunStatus, Step
 from etl.settings import Settings
 
@@ -163,7 +164,14 @@ def perform(
 ) -> Outcome:
     """Execute a claimed run to its end; every way it can end is stored with the run."""
     dataset = datasets.get(claim.dataset)
-    log = RunLog(engine, settings.logs / dataset.log_file, dataset.name, claim.run_id, echo)
+    log = RunLog(
+        engine,
+        settings.logs / dataset.log_file,
+        dataset.name,
+        claim.run_id,
+        echo,
+        settings.log_file_mb * 1_000_000,
+    )
 
     def progress(step: Step, done: int, total: int | None) -> None:
         presence.report(step, done, total)
@@ -179,6 +187,7 @@ def perform(
         worker_id=presence.worker_id,
         source_file=claim.source_file,
         is_full=claim.is_full,
+        until=Step(claim.until or Step.ARCHIVE),
         requested_by=claim.requested_by,
         log=log,
         check=presence.check,
@@ -211,6 +220,12 @@ def _is_passing(error: BaseException) -> bool:
 
 
 def _explained(error: BaseException) -> tuple[str, str]:
+    """Return the code and the reason of a failed run; the reason holds no secrets."""
+    code, reason = _in_words(error)
+    return code, mask(reason)
+
+
+def _in_words(error: BaseException) -> tuple[str, str]:
     if isinstance(error, RevenueError):
         return error.code, error.message
     if isinstance(error, OSError):
@@ -271,6 +286,7 @@ def run_in_foreground(
     actor: str,
     source_file: str | None = None,
     is_full: bool = False,
+    until: Step | None = None,
     report: Progress | None = None,
     echo: Callable[[str, str], None] | None = None,
 ) -> tuple[int, Outcome]:
@@ -292,6 +308,7 @@ def run_in_foreground(
             actor=actor,
             source_file=source_file,
             is_full=is_full,
+            until=until,
         )
         if claimed is not None:
             outcome = perform(engine, settings, presence, claimed, report=report, echo=echo)
@@ -336,10 +353,12 @@ def _work(
     echo: Callable[[str, str], None] | None,
 ) -> None:
     checked = 0.0
+    upkeep = retention.Upkeep(engine, settings)
     while not stop.is_set():
         if time.monotonic() - checked > min(5.0, settings.lost_after_seconds):
             runs.mark_lost(engine, silence=settings.lost_after_seconds, attempts=settings.attempts)
             checked = time.monotonic()
+        upkeep.when_due()
         claimed = runs.claim(engine, presence.worker_id)
         if claimed is None:
             stop.wait(settings.poll_seconds)

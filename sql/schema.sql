@@ -1671,11 +1671,13 @@ CREATE TABLE etl.run (
     reason text,
     batches bigint[],
     again_of bigint,
+    until text,
     CONSTRAINT run_check CHECK (((status = ANY (ARRAY['succeeded'::text, 'warned'::text, 'failed'::text, 'cancelled'::text])) = (ended_at IS NOT NULL))),
     CONSTRAINT run_check1 CHECK (((status <> 'running'::text) OR ((worker_id IS NOT NULL) AND (started_at IS NOT NULL)))),
     CONSTRAINT run_check2 CHECK (((status <> ALL (ARRAY['failed'::text, 'lost'::text])) OR (reason IS NOT NULL))),
     CONSTRAINT run_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'warned'::text, 'failed'::text, 'cancelled'::text, 'lost'::text]))),
-    CONSTRAINT run_trigger_check CHECK ((trigger = ANY (ARRAY['manual'::text, 'upload'::text, 'schedule'::text, 'command'::text, 'demo'::text, 'watch'::text, 'again'::text, 'reprocess'::text])))
+    CONSTRAINT run_trigger_check CHECK ((trigger = ANY (ARRAY['manual'::text, 'upload'::text, 'schedule'::text, 'command'::text, 'demo'::text, 'watch'::text, 'again'::text, 'reprocess'::text]))),
+    CONSTRAINT run_until_check CHECK ((until = ANY (ARRAY['extract'::text, 'load'::text, 'promote'::text, 'archive'::text])))
 );
 
 --
@@ -1869,6 +1871,12 @@ COMMENT ON COLUMN etl.run.batches IS 'Only these batches are judged and loaded a
 --
 
 COMMENT ON COLUMN etl.run.again_of IS 'Run that this one repeats';
+
+--
+-- Name: COLUMN run.until; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.until IS 'Last step of the run, as asked for; NULL: all of them';
 
 --
 -- Name: run_run_id_seq; Type: SEQUENCE; Schema: etl; Owner: -

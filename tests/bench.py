@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
+import functools
 import io
 import json
 import os
@@ -28,7 +30,8 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, text
 
-from app import metrics
+from app import log_search, metrics
+from app.log_search import Filters
 from etl import generate, readers, validate, worker
 from etl import settings as settings_module
 from etl.datasets import sales
@@ -320,6 +323,55 @@ def against_row_by_row(bench: Bench, count: int) -> None:
     )
 
 
+def search_log(bench: Bench, lines: int = 1_000_000) -> None:
+    """Searches of a long log: by rare and frequent words, old and new, and by the other filters."""
+    with bench.engine.begin() as connection:
+        connection.execute(
+            text(
+                "insert into etl.log (at, level, dataset, run_id, step, message) "
+                "select clock_timestamp() - make_interval(secs => :lines - n), "
+                "case when n % 500 = 0 then 'error' else 'info' end, "
+                "case when n % 10 = 0 then 'customers' else 'sales' end, n / 100, "
+                "(array['extract', 'load', 'promote', 'archive'])[1 + n % 4], "
+                "case when n % 250000 = 77 then 'needle in sales_' || n || '.json' "
+                "when n < :lines / 4 and n % 2 = 0 then 'ancient file: ' || n || ' valid' "
+                "when n % 2 = 0 then 'promoted ' || n || ' changes to gold' "
+                "when n % 3 = 0 then 'sales_' || n || '.json: ' || n || ' valid, 3 invalid' "
+                "else 'run ' || n / 100 || ' succeeded: all records valid' end "
+                "from generate_series(1, :lines) n"
+            ),
+            {"lines": lines},
+        )
+    with bench.engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(
+            text("vacuum analyze etl.log")
+        )
+    day_ago = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+    for what, filters in {
+        "no filter": Filters(),
+        "a rare word": Filters(text="needle"),
+        "a number": Filters(text="777"),
+        "no such word": Filters(text="nowhere"),
+        "a word of half the lines": Filters(text="gold"),
+        "a beginning of half the lines": Filters(text="promo"),
+        "a frequent word, only in old lines": Filters(text="ancient"),
+        "two frequent words": Filters(text="valid records"),
+        "a frequent word of one run": Filters(text="gold", run_id=lines // 200),
+        "a frequent word, errors only": Filters(text="gold", level="error"),
+        "errors of the last day": Filters(level="error", since=day_ago),
+        "one step of one feed, no line": Filters(dataset="customers", step="archive"),
+    }.items():
+        search = functools.partial(log_search.page, bench.engine, filters, size=50)
+        search()
+        seconds = statistics.median(timed(search) for _ in range(5))
+        bench.row(
+            f"app 2  log of {lines:,} lines: {what}",
+            f"{seconds * 1000:.0f} ms",
+            "≤ 200 ms",
+            met=seconds <= 0.2,
+        )
+
+
 @contextmanager
 def a_bench() -> Iterator[Bench]:
     folder = Path(tempfile.mkdtemp(prefix="revenue-bench-"))
@@ -346,6 +398,7 @@ def main() -> None:
     with a_bench() as bench:
         main_jobs(bench, options.records, options.repeat)
         against_row_by_row(bench, min(100_000, options.records))
+        search_log(bench)
         counts = [min(100_000, options.records), options.records]
         memory(bench, [*counts, 10_000_000] if options.large else counts)
 

@@ -24,6 +24,7 @@ PAGES = (
     "upload",
     "runs",
     "schedules",
+    "logs",
     "alerts",
     "invalid_records",
     "dashboard",

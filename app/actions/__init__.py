@@ -24,6 +24,7 @@ from app.auth import ForbiddenError, Operator, Role
 from etl import datasets, generate, landing, readers, rules, runs, validate
 from etl.db import queries
 from etl.errors import RevenueError, UnreadableFileError
+from etl.masking import mask
 from etl.model import Dataset
 from etl.settings import Settings
 
@@ -591,5 +592,5 @@ def _json(state: Mapping[str, Any] | None) -> str | None:
 
 
 def _storable(text: str) -> str:
-    """Return text that the database can hold: no NUL, no half characters."""
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    """Return text that the audit may hold: no secret, no NUL, no half characters."""
+    return mask(text).replace("\x00", "\ufffd").encode("utf-8", "replace").decode()

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
+from etl import masking
 from etl.db import migrate
 from etl.db.embedded import EmbeddedServer
 from etl.errors import DatabaseError, SettingsError
@@ -70,13 +71,17 @@ def connect(url: str, settings: Settings, *, name: str) -> Engine:
 
     Raises SettingsError when the URL is none.
     """
+    masking.remember_url(url)
     try:
         parsed = make_url(url)
-        if parsed.get_backend_name() != "postgresql":
+        # a password with @ or / in it would be taken for the host, and shown when that is unknown
+        if parsed.get_backend_name() != "postgresql" or "@" in (parsed.host or ""):
             raise ArgumentError
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise SettingsError(
-            "REVENUE_DATABASE_URL must be `embedded:` or `postgresql://user:password@host/database`"
+            "REVENUE_DATABASE_URL must be `embedded:` or "
+            "`postgresql://user:password@host/database`; @ : / # in a password are written "
+            "%40 %3A %2F %23"
         ) from None
     options = {
         "timezone": "UTC",

@@ -40,21 +40,21 @@ set
 from next
 where r.run_id = next.run_id
 returning
-    r.run_id, r.dataset, r.source_file, r.is_full, r.attempt, r.requested_by, r.trigger;
+    r.run_id, r.dataset, r.source_file, r.is_full, r.attempt, r.requested_by, r.trigger, r.until;
 
 -- name: begin
 -- Start a run at once (a foreground run); no row while the feed is busy.
 insert into etl.run (
-    dataset, status, trigger, source_file, is_full, requested_by, worker_id, attempt, started_at
+    dataset, status, trigger, source_file, is_full, until, requested_by, worker_id, attempt, started_at
 )
 select
-    :dataset, 'running', :trigger, :source_file, :is_full, :requested_by, :worker_id, 1,
+    :dataset, 'running', :trigger, :source_file, :is_full, :until, :requested_by, :worker_id, 1,
     clock_timestamp()
 where
     not exists (
         select from etl.run where dataset = :dataset and status in ('running', 'lost')
     )
-returning run_id, dataset, source_file, is_full, attempt, requested_by, trigger;
+returning run_id, dataset, source_file, is_full, attempt, requested_by, trigger, until;
 
 -- name: busy
 -- What occupies a feed, for the message of somebody who waits.
