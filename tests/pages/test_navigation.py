@@ -42,6 +42,10 @@ def test_the_operator_is_named(open_page: Open) -> None:
         ("invalid_records", {"record": 999}),
         ("invalid_records", {"rule": "x", "from_run": "x", "page": "0", "key": "%_\\"}),
         ("upload", {"status": "nonsense", "feed": "'"}),
+        (
+            "health",
+            {"actor": "<b>", "action": "'", "feed": "x", "legs": "x", "page": 99, "on": "%"},
+        ),
     ],
 )
 def test_a_wrong_address_is_no_crash(open_page: Open, name: str, query: dict[str, object]) -> None:
