@@ -156,8 +156,7 @@ set
 -- name: processes
 -- Processes that work, that fell silent within a day, or that stopped within an hour.
 select
-    worker_id, kind, host, pid, started_at, heartbeat_at, stopped_at,
-    extract(epoch from clock_timestamp() - heartbeat_at)::float as silent_seconds
+    worker_id, kind, host, pid, started_at, heartbeat_at, stopped_at
 from etl.worker
 where
     (stopped_at is null and heartbeat_at > clock_timestamp() - interval '1 day')
