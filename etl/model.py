@@ -91,7 +91,7 @@ class Promotion:
     statement: str
     bulk: str = ""  # the table that it may fill whole
     only_full: bool = False  # only after every batch was judged again: silver may have lost rows
-    adds: int = 0  # 1: each row it touches is one more of the feed in gold; -1: one less
+    adds_rows: bool = False  # each row it touches is one more of the feed in gold
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ promotions left there; freshness says how long ago each layer was last known to 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import json
 import threading
@@ -36,6 +37,9 @@ _IN_RAW = ["extracted", "loaded", "promoted"]
 _JUDGED = ["loaded", "promoted"]
 _LOCK_NOT_AVAILABLE = "55P03"
 _STOP_SECONDS = 2.0
+_RESTS = (
+    20  # a task rests so many times as long as it took: a large warehouse is checked less often
+)
 
 
 class CheckBusyError(RevenueError):
@@ -160,12 +164,17 @@ def _counted_by_batch(
 def _legs_to_gold(
     connection: Connection, dataset: Dataset, found: Sequence[Finding]
 ) -> list[Finding]:
-    """Silver against gold; the layer that is already known to be wrong is named."""
+    """Silver against gold; where silver is known to be wrong, gold says what must be there."""
     wrong = {
         leg.layer for leg in found if leg.dataset == dataset.name and not leg.is_balanced
     } & set(LAYERS)
-    layer = "silver" if "silver" in wrong and "gold" not in wrong else "gold"
-    return [_asked(connection, dataset, name, layer) for name in dataset.ledger]
+    legs = [_asked(connection, dataset, name, "gold") for name in dataset.ledger]
+    if "silver" in wrong and "gold" not in wrong:
+        legs = [
+            dataclasses.replace(leg, layer="silver", must_be=leg.found, found=leg.must_be)
+            for leg in legs
+        ]
+    return legs
 
 
 def _asked(connection: Connection, dataset: Dataset, name: str, layer: str) -> Finding:
@@ -325,8 +334,10 @@ def watch(
         for _, task in [entry for entry in due.values() if entry[0] <= time.monotonic()]:
             if stop.is_set():
                 return
+            began = time.monotonic()
             _do(engine, task, failing)
-            due[task.name] = (time.monotonic() + task.seconds, task)
+            ended = time.monotonic()
+            due[task.name] = (ended + max(task.seconds, _RESTS * (ended - began)), task)
         next_turn = min((at for at, _ in due.values()), default=time.monotonic() + 1)
         stop.wait(max(0.0, next_turn - time.monotonic()))
 

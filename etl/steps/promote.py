@@ -55,8 +55,8 @@ def promote_batches(
                 connection, f"gold/{dataset.name}.{promotion.statement}", batches=list(batches)
             )
         touched += max(done.rowcount, 0)
-        more += promotion.adds * max(done.rowcount, 0)
-    if is_full and any(promotion.adds for promotion in dataset.promote):
+        more += max(done.rowcount, 0) if promotion.adds_rows else 0
+    if is_full and any(promotion.adds_rows for promotion in dataset.promote):
         queries.execute(connection, "queries/checks.expect_all_of_silver", dataset=dataset.name)
     elif more:
         expect = {"dataset": dataset.name, "layer": "gold", "rows": more}

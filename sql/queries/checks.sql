@@ -82,39 +82,44 @@ order by
 
 -- name: freshness
 -- For each feed and layer: when it last took data or was found complete, its limits, and since when
--- it is in its state. Complete is what a whole run that ended well has seen.
-with newest as (
-    select
-        d.dataset,
-        max(b.insert_date) filter (where b.status in ('extracted', 'loaded', 'promoted')) as raw,
-        max(b.insert_date) filter (where b.status in ('loaded', 'promoted')) as silver,
-        max(b.insert_date) filter (where b.status = 'promoted') as gold
-    from etl.dataset as d
-    left join etl.batch as b on b.dataset = d.dataset
-    group by d.dataset
-),
-
-complete as (
-    select dataset, max(ended_at) as ended_at
-    from etl.run
-    where status in ('succeeded', 'warned') and source_file is null and batches is null
-    group by dataset
-)
-
+-- it is in its state. Complete is what a whole run that ended well has seen; the last few will do.
 select
-    n.dataset, l.layer, l.batch_at,
-    greatest(l.batch_at, c.ended_at) as data_at,
+    d.dataset, l.layer, newest.insert_date as batch_at,
+    greatest(newest.insert_date, complete.ended_at) as data_at,
     coalesce(m.late_seconds, :late_seconds) as late_seconds,
     coalesce(m.stale_seconds, :stale_seconds) as stale_seconds,
     f.state as stored_state, f.changed_at
-from newest as n
-cross join lateral (
-    values ('raw', 1, n.raw), ('silver', 2, n.silver), ('gold', 3, n.gold)
-) as l (layer, ordinal, batch_at)
-left join complete as c on c.dataset = n.dataset
-left join etl.freshness_limit as m on m.dataset = n.dataset and m.layer = l.layer
-left join etl.freshness as f on f.dataset = n.dataset and f.layer = l.layer
-order by n.dataset, l.ordinal;
+from etl.dataset as d
+cross join (
+    values
+    ('raw', 1, array['extracted', 'loaded', 'promoted']),
+    ('silver', 2, array['loaded', 'promoted']),
+    ('gold', 3, array['promoted'])
+) as l (layer, ordinal, states)
+left join lateral (
+    select b.insert_date
+    from etl.batch as b
+    where b.dataset = d.dataset and b.insert_date is not null and b.status = any(l.states)
+    order by b.insert_date desc
+    limit 1
+) as newest on true
+left join lateral (
+    select max(whole.ended_at) as ended_at
+    from (
+        select r.ended_at
+        from etl.run as r
+        where
+            r.dataset = d.dataset
+            and r.status in ('succeeded', 'warned')
+            and r.source_file is null
+            and r.batches is null
+        order by r.run_id desc
+        limit 20
+    ) as whole
+) as complete on true
+left join etl.freshness_limit as m on m.dataset = d.dataset and m.layer = l.layer
+left join etl.freshness as f on f.dataset = d.dataset and f.layer = l.layer
+order by d.dataset, l.ordinal;
 
 -- name: store_freshness
 -- How fresh a layer was judged; `changed_at` moves with the state alone.
@@ -151,8 +156,7 @@ set
 -- name: processes
 -- Processes that work, that fell silent within a day, or that stopped within an hour.
 select
-    worker_id, kind, host, pid, started_at, heartbeat_at, stopped_at,
-    extract(epoch from clock_timestamp() - heartbeat_at)::float as silent_seconds
+    worker_id, kind, host, pid, started_at, heartbeat_at, stopped_at
 from etl.worker
 where
     (stopped_at is null and heartbeat_at > clock_timestamp() - interval '1 day')

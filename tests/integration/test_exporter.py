@@ -16,7 +16,7 @@ from sqlalchemy import text
 from app import exporter, health
 from app.actions import Desk, checks
 from app.auth import ForbiddenError, Operator, Role
-from app.cli import cli
+from app.cli import status
 from etl import monitor, runs, worker
 from etl.db.connect import connect
 from etl.errors import RevenueError
@@ -163,13 +163,13 @@ def test_status_is_well_until_a_layer_loses_a_row(pipeline: Pipeline) -> None:
         worker.Presence(pipeline.engine, pipeline.settings, "worker"),
         worker.Presence(pipeline.engine, pipeline.settings, "scheduler"),
     ):
-        well = CliRunner().invoke(cli, ["status"], standalone_mode=False)
+        well = CliRunner().invoke(status, [], standalone_mode=False)
         assert (well.return_value, well.exception) == (0, None)
         assert "14 legs, 0 broken" in well.output
         assert "late after 1 d" in well.output
         change(pipeline, "delete from raw.sales_raw")
         check(pipeline)
-        broken = CliRunner().invoke(cli, ["status", "--json"], standalone_mode=False)
+        broken = CliRunner().invoke(status, ["--json"], standalone_mode=False)
         assert broken.return_value == 1
         told = json.loads(broken.stdout)
         assert told["is_well"] is False

@@ -45,6 +45,10 @@ def test_the_operator_is_named(open_page: Open) -> None:
         ("alerts", {"show": "nonsense", "kind": "<b>", "state": "x", "page": "-1"}),
         ("alerts", {"show": "rules", "rule": "9" * 18}),
         ("alerts", {"show": "channels", "channel": "x"}),
+        (
+            "health",
+            {"actor": "<b>", "action": "'", "feed": "x", "legs": "x", "page": 99, "on": "%"},
+        ),
     ],
 )
 def test_a_wrong_address_is_no_crash(open_page: Open, name: str, query: dict[str, object]) -> None:
