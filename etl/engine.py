@@ -95,7 +95,11 @@ def _accept_waiting(execution: Execution) -> int:
         execution.check()
         try:
             if landing.is_still_written(path, settings):
-                execution.log("info", f"{path.name} is still being written; the next run takes it")
+                execution.log(
+                    "info",
+                    f"{landing.shown_name(path)} is still being written; the next run takes it",
+                    step=Step.EXTRACT,
+                )
                 continue
             with readers.open_regular(path) as file:
                 found = landing.recognise(file, settings)

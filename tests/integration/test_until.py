@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from etl import runs, worker
 from etl.errors import RunConflictError
 from etl.model import Step
 from tests.conftest import EMPTY, Pipeline
@@ -137,3 +138,17 @@ def test_a_worker_takes_up_what_a_part_left(pipeline: Pipeline) -> None:
 def test_a_full_run_is_never_split(pipeline: Pipeline) -> None:
     with pytest.raises(RunConflictError, match="all steps at once"):
         pipeline.run("sales", is_full=True, until=Step.LOAD)
+
+
+def test_a_resumed_run_still_stops_where_it_was_asked_to(pipeline: Pipeline) -> None:
+    pipeline.land("sales.json", FIRST)
+    ended = run(pipeline, "load")
+    with pipeline.engine.begin() as connection:
+        connection.execute(text("update etl.run set status = 'failed'"))
+        runs.resume(connection, ended["run_id"])
+    with worker.Presence(pipeline.engine, pipeline.settings, "worker") as presence:
+        claim = runs.claim(pipeline.engine, presence.worker_id)
+        assert claim is not None
+        outcome = worker.perform(pipeline.engine, pipeline.settings, presence, claim)
+    assert outcome.reason == "1 of 4 records are invalid; stopped after load as asked"
+    assert pipeline.value("select status from etl.batch") == "loaded"
