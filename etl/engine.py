@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from etl import failpoints, landing, readers, rules
-from etl.db import queries
+from etl.db import queries, tables
 from etl.errors import (
     FileChangedError,
     UnreadableFileError,
@@ -48,10 +48,13 @@ def execute(execution: Execution) -> Outcome:
     Raises RunLostError, RunCancelledError, and whatever breaks a step.
     """
     engine, dataset = execution.engine, execution.dataset
-    refused = _accept_waiting(execution)
+    execution.check()
+    execution.start_afresh()
+    is_reprocess = execution.batches is not None  # takes no file
+    refused = 0 if is_reprocess else _accept_waiting(execution)
     with engine.connect() as connection:
-        batches = _batches(connection, "queries/batches.open", dataset)
-        if batches or execution.is_full:
+        batches = [] if is_reprocess else _batches(connection, "queries/batches.open", dataset)
+        if batches or execution.is_full or is_reprocess:
             execution.rules = rules.active(connection, dataset.name)
             execution.rule_set = rules.fingerprint(execution.rules)
     changed = False
@@ -63,7 +66,7 @@ def execute(execution: Execution) -> Outcome:
         if touched:
             execution.log("info", f"promoted {touched:,} changes to gold", step=Step.PROMOTE)
         changed = any(batch.status in {"accepted", "extracted", "loaded"} for batch in batches)
-    if execution.is_full:
+    if execution.is_full or is_reprocess:
         changed = _judge_again(execution) or changed
     if batches or changed:
         execution.begin(Step.ARCHIVE)
@@ -146,9 +149,9 @@ def _batches(connection: Connection, query: str, dataset: Dataset) -> list[Batch
 
 def _take(execution: Execution, batches: list[Batch]) -> None:
     """Extract and load batch by batch, in order of arrival."""
-    for batch in batches:
+    for number, batch in enumerate(batches, start=1):
         execution.check()
-        execution.begin(Step.EXTRACT)
+        execution.go_on_to(ahead=batches[number:])
         try:
             count = _take_one(execution, batch)
         except UnreadableFileError as error:
@@ -178,14 +181,16 @@ def _take_one(execution: Execution, batch: Batch) -> Counts:
         with stage.filling():
             if batch.status == "accepted":
                 # judged while raw is written: the records need no second read
+                execution.begin(Step.EXTRACT, Step.LOAD)
                 extract(execution, batch, stage.add)
             else:
+                execution.begin(Step.LOAD)
                 replay(execution, [batch], stage.add)
-        execution.begin(Step.LOAD)
         execution.check()
         counts = load(execution, connection, [batch], stage)
         execution.checkpoint(connection, Step.LOAD, _records(counts))
         failpoints.hit("load.before_commit")
+    execution.finished(Step.LOAD, _records(counts))
     failpoints.hit("load.after_commit")
     return counts[batch.batch_id]
 
@@ -198,28 +203,74 @@ def _records(counts: dict[int, Counts]) -> int:
 
 
 def _judge_again(execution: Execution) -> bool:
-    """Judge every loaded batch again from raw, and let silver and gold follow, at once or not."""
+    """Judge loaded batches again from raw, and let silver and gold follow, at once or not.
+
+    Those of the run, or every one: when it is full, or when its own cannot settle what silver holds
+    for their keys (see `tables.unsettled`).
+    """
     with execution.engine.connect() as connection:
-        batches = _batches(connection, "queries/batches.judged", execution.dataset)
+        loaded = _batches(connection, "queries/batches.judged", execution.dataset)
+    own = set(execution.batches or ())
+    batches = [one for one in loaded if execution.is_full or one.batch_id in own]
+    others = [one for one in loaded if one not in batches]
     if not batches:
         return False
+    execution.go_on_to(ahead=())
     execution.begin(Step.LOAD)
     with execution.transaction() as connection:
-        identities = [batch.batch_id for batch in batches]
         stage = Stage(
-            connection, execution.dataset, execution.rules, execution.rule_set, again=identities
+            connection,
+            execution.dataset,
+            execution.rules,
+            execution.rule_set,
+            again=_identities(batches),
         )
         with stage.filling():
-            replay(execution, batches, stage.add)
-        counts = load(execution, connection, batches, stage, is_full=True)
+            done = replay(execution, batches, stage.add)
+        is_widened = _must_widen(execution, connection, batches, others)
+        if is_widened:
+            with stage.filling_more(_identities(others)):
+                replay(execution, others, stage.add, done=done)
+            batches, others = loaded, []
+        counts = load(execution, connection, batches, stage, is_again=True, is_whole=not others)
         execution.begin(Step.PROMOTE)
-        touched = promote_batches(execution, connection, list(counts), is_full=True)
+        # gold is brought in line with the whole of silver: what a record leaves may be anybody's
+        touched = promote_batches(execution, connection, _identities(loaded), is_full=True)
         execution.checkpoint(connection, Step.LOAD, _records(counts))
         execution.checkpoint(connection, Step.PROMOTE, touched)
+        if is_widened:  # last: it holds the run, and nobody could cancel it meanwhile
+            queries.execute(connection, "queries/runs.widen", run_id=execution.run_id)
         failpoints.hit("full.before_commit")
+    execution.is_full = execution.is_full or is_widened
     failpoints.hit("full.after_commit")
     for batch in batches:
         _log_counts(execution, batch, counts[batch.batch_id])
+    return True
+
+
+def _identities(batches: Sequence[Batch]) -> list[int]:
+    return [batch.batch_id for batch in batches]
+
+
+def _must_widen(
+    execution: Execution, connection: Connection, batches: list[Batch], others: list[Batch]
+) -> bool:
+    if not others:
+        return False
+    keys = tables.unsettled(
+        connection,
+        execution.dataset,
+        batches=_identities(batches),
+        other=max(_identities(others)),
+    )
+    if not keys:
+        return False
+    remark = (
+        f"all {len(batches) + len(others):,} batches were judged again: of {keys:,} key(s), "
+        "batches that were not chosen may hold the record that counts"
+    )
+    execution.remarks.append(remark)
+    execution.log("info", remark, step=Step.LOAD)
     return True
 
 
@@ -263,19 +314,26 @@ def _scope(execution: Execution) -> dict[str, Any]:
     return {
         "run_id": execution.run_id,
         "is_full": execution.is_full,
+        "batches": None if execution.batches is None else list(execution.batches),
         "dataset": execution.dataset.name,
     }
 
 
 def _finish(execution: Execution, *, refused: int, changed: bool) -> Outcome:
-    with execution.engine.begin() as connection:
-        execution.fence(connection)  # first: afterwards the run is no longer running
+    with execution.transaction(is_last=True) as connection:
         totals = queries.row(connection, "queries/runs.totals", **_scope(execution))
         assert totals is not None
         # an attempt before this one may have changed the layers
         changed = changed or totals["loaded_batches"] > 0
         legs = ledger(connection, execution, layers=changed)
         outcome = _outcome(totals, legs, execution.notes, refused)
+        reason = "; ".join(filter(None, (outcome.reason, *execution.remarks))) or None
+        outcome = dataclasses.replace(outcome, reason=reason)
+        # only now: whoever wants to cancel needs the run, and afterwards it no longer runs
+        execution.fence(connection)
+        queries.execute(
+            connection, "queries/runs.stop_steps", run_id=execution.run_id, status="succeeded"
+        )
         queries.execute(
             connection,
             "queries/runs.finish",

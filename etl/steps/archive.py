@@ -27,6 +27,7 @@ def archive(execution: Execution, *, renew_error_file: bool) -> int:
         rows = queries.rows(connection, "queries/batches.to_archive", dataset=dataset.name)
     moved = []
     for row in rows:
+        execution.check()
         stored = row["stored_name"]
         failpoints.hit("archive.before_move")
         if stored is not None:
@@ -37,10 +38,14 @@ def archive(execution: Execution, *, renew_error_file: bool) -> int:
                     folder / stored, row["reason_detail"] or {"message": row["reason"]}
                 )
         moved.append(row)
+        execution.progress(Step.ARCHIVE, len(moved), len(rows), activity="moving files")
         failpoints.hit("archive.after_move")
     if renew_error_file:
         failpoints.hit("archive.before_error_file")
-        with execution.engine.connect() as connection:
+        execution.progress(
+            Step.ARCHIVE, len(moved), len(rows), activity=f"writing {dataset.error_file}"
+        )
+        with execution.reading() as connection:
             write_error_file(connection, dataset, settings.logs / dataset.error_file)
     with execution.transaction() as connection:
         for row in moved:
