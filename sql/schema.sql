@@ -3122,6 +3122,12 @@ CREATE INDEX log_by_time ON etl.log USING btree (at, log_id);
 CREATE INDEX log_search ON etl.log USING gin (to_tsvector('simple'::regconfig, message));
 
 --
+-- Name: run_by_again; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX run_by_again ON etl.run USING btree (again_of) WHERE (again_of IS NOT NULL);
+
+--
 -- Name: run_by_dataset; Type: INDEX; Schema: etl; Owner: -
 --
 

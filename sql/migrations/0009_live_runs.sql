@@ -12,3 +12,5 @@ comment on column etl.step.attempted_records is 'Records that were done when thi
 comment on column etl.step.reached_records is 'Records that are done in this attempt, those before it included';
 comment on column etl.step.activity is 'What it is doing, in words';
 update etl.step set attempted_at = started_at, reached_records = done_records;
+
+create index run_by_again on etl.run (again_of) where again_of is not null;

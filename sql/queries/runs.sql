@@ -163,6 +163,10 @@ set
     status = 'succeeded',
     ended_at = clock_timestamp(),
     done_records = greatest(done_records, :done_records),
+    -- an estimate that was too low
+    total_records = case
+        when total_records is not null then greatest(total_records, done_records, :done_records)
+    end,
     reached_records = :done_records,
     activity = null
 where run_id = :run_id and step = :step;
@@ -181,7 +185,9 @@ set
     reached_records = :done_records,
     activity = cast(:activity as text),
     total_records = case
-        when t.total_records is null or t.done_records = 0 then cast(:total_records as bigint)
+        when cast(:total_records as bigint) is null then t.total_records
+        when t.total_records is null or t.done_records = 0
+            then greatest(cast(:total_records as bigint), t.done_records, :done_records)
         else greatest(
             t.done_records,
             :done_records,
