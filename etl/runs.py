@@ -140,7 +140,8 @@ def _state(connection: Connection, run_id: int, allowed: str) -> str:
 def show(connection: Connection, run_id: int) -> dict[str, Any]:
     """Return one run whole: its row, steps and batches.
 
-    The batches are those that it took and those that it judged again.
+    `batches` are those that it took and those that it judged again; `chosen_batches` the ids of
+    those that it was asked to judge again, None without such a choice.
 
     Raises RunConflictError when there is none.
     """
@@ -149,6 +150,7 @@ def show(connection: Connection, run_id: int) -> dict[str, Any]:
         raise RunConflictError(f"there is no run {run_id}; `revenue runs list` shows them")
     return {
         **row,
+        "chosen_batches": row["batches"],
         "steps": [
             _paced(step) for step in queries.rows(connection, "queries/runs.steps", run_id=run_id)
         ],

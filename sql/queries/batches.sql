@@ -189,6 +189,13 @@ select
 from etl.batch
 where run_id = :run_id;
 
+-- name: newest_loaded
+-- The newest batches of a feed that can be judged again.
+select batch_id, file_name, records from etl.batch
+where dataset = :dataset and status in ('loaded', 'promoted')
+order by batch_id desc
+limit :limit;
+
 -- name: chosen
 -- The batches of a feed that can be judged again: these, or those accepted in a period, or all.
 select

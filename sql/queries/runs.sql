@@ -345,6 +345,10 @@ order by run_id;
 -- Whether a run waits or runs.
 select exists (select from etl.run where status in ('queued', 'running', 'lost'));
 
+-- name: worker_heartbeat
+-- The newest sign of life of a worker; NULL when none runs.
+select max(heartbeat_at) from etl.worker where kind = 'worker' and stopped_at is null;
+
 -- name: again
 -- The runs that repeat a run.
 select run_id, status from etl.run where again_of = :run_id order by run_id;
@@ -373,7 +377,7 @@ order by array_position(array['extract', 'load', 'promote', 'archive'], step);
 select
     batch_id, kind, file_name, stored_name, file_bytes, status, records, valid_records,
     invalid_records, superseded_records, inserted_rows, updated_rows, unchanged_rows,
-    warning_records, duplicate_of, reason_code, reason, accepted_by, accepted_at
+    warning_records, duplicate_of, reason_code, reason, accepted_by, accepted_at, run_id
 from etl.batch
 where run_id = :run_id or batch_id = any(cast(:batches as bigint []))
 order by batch_id;
