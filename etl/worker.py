@@ -147,9 +147,11 @@ class Presence:
         if was_interrupted:
             self.check()
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, run_id: int) -> None:
         """End the statements of a cancelled run; called until it is over."""
         with self._open_lock:
+            if self._run_id != run_id:
+                return  # the next run has to open its connections under this lock
             for key, interrupt in self._open.items():
                 self._interrupted.add(key)
                 interrupt()
@@ -191,8 +193,7 @@ class Presence:
                 if self._run_id == run_id:
                     self._cancelled_by = str(actor)
                     self._cancelled.set()
-            if self._cancelled.is_set():
-                self._interrupt()
+            self._interrupt(run_id)
         for step, (done, total, activity) in progress.items():
             queries.execute(
                 connection,
