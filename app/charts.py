@@ -260,6 +260,7 @@ def record_flow(run: Mapping[str, Any]) -> go.Figure:
     figure = go.Figure(
         go.Sankey(
             arrangement="snap",
+            textfont={"size": 12, "shadow": "none"},
             node={
                 "label": [f"{_FLOW_NAMES[node]} {counts[node]:,}" for node in shown],
                 "color": colours,

@@ -639,7 +639,7 @@ def step_words(step: Mapping[str, Any]) -> str:
     is_running = step["status"] == "running"
     of = f" of {step['total_records']:,}" if is_running and step["total_records"] else ""
     words = [f"{step['done_records']:,}{of}", duration(step["seconds"])]
-    if is_running and step["rate"] is not None:
+    if is_running and step["total_records"] and step["rate"] is not None:
         words.append(f"{step['rate']:,.0f}/s")
     if is_running and step["seconds_left"] is not None:
         left = max(1, round(step["seconds_left"]))

@@ -16,17 +16,18 @@ from typing import Any
 from sqlalchemy import Connection
 
 from etl import failpoints, landing, readers, rules
-from etl.db import queries, tables
+from etl.db import queries
 from etl.errors import (
     FileChangedError,
     UnreadableFileError,
 )
 from etl.execution import Execution
 from etl.model import Batch, Dataset, Leg, RunStatus, Step
+from etl.steps.again import judge_again
 from etl.steps.archive import archive
 from etl.steps.extract import extract, replay
-from etl.steps.load import Counts, load
-from etl.steps.promote import promote, promote_batches
+from etl.steps.load import Counts, load, records_of
+from etl.steps.promote import promote
 from etl.steps.stage import Stage
 
 _BATCH_FIELDS = tuple(f.name for f in dataclasses.fields(Batch))
@@ -188,90 +189,21 @@ def _take_one(execution: Execution, batch: Batch) -> Counts:
                 replay(execution, [batch], stage.add)
         execution.check()
         counts = load(execution, connection, [batch], stage)
-        execution.checkpoint(connection, Step.LOAD, _records(counts))
+        execution.checkpoint(connection, Step.LOAD, records_of(counts))
         failpoints.hit("load.before_commit")
-    execution.finished(Step.LOAD, _records(counts))
+    execution.finished(Step.LOAD, records_of(counts))
     failpoints.hit("load.after_commit")
     return counts[batch.batch_id]
 
 
-def _records(counts: dict[int, Counts]) -> int:
-    return sum(
-        count["valid_records"] + count["invalid_records"] + count["superseded_records"]
-        for count in counts.values()
-    )
-
-
 def _judge_again(execution: Execution) -> bool:
-    """Judge loaded batches again from raw, and let silver and gold follow, at once or not.
-
-    Those of the run, or every one: when it is full, or when its own cannot settle what silver holds
-    for their keys (see `tables.unsettled`).
-    """
     with execution.engine.connect() as connection:
         loaded = _batches(connection, "queries/batches.judged", execution.dataset)
-    own = set(execution.batches or ())
-    batches = [one for one in loaded if execution.is_full or one.batch_id in own]
-    others = [one for one in loaded if one not in batches]
-    if not batches:
-        return False
-    execution.go_on_to(ahead=())
-    execution.begin(Step.LOAD)
-    with execution.transaction() as connection:
-        stage = Stage(
-            connection,
-            execution.dataset,
-            execution.rules,
-            execution.rule_set,
-            again=_identities(batches),
-        )
-        with stage.filling():
-            done = replay(execution, batches, stage.add)
-        is_widened = _must_widen(execution, connection, batches, others)
-        if is_widened:
-            with stage.filling_more(_identities(others)):
-                replay(execution, others, stage.add, done=done)
-            batches, others = loaded, []
-        counts = load(execution, connection, batches, stage, is_again=True, is_whole=not others)
-        execution.begin(Step.PROMOTE)
-        # gold is brought in line with the whole of silver: what a record leaves may be anybody's
-        touched = promote_batches(execution, connection, _identities(loaded), is_full=True)
-        execution.checkpoint(connection, Step.LOAD, _records(counts))
-        execution.checkpoint(connection, Step.PROMOTE, touched)
-        if is_widened:  # last: it holds the run, and nobody could cancel it meanwhile
-            queries.execute(connection, "queries/runs.widen", run_id=execution.run_id)
-        failpoints.hit("full.before_commit")
-    execution.is_full = execution.is_full or is_widened
-    failpoints.hit("full.after_commit")
-    for batch in batches:
-        _log_counts(execution, batch, counts[batch.batch_id])
-    return True
-
-
-def _identities(batches: Sequence[Batch]) -> list[int]:
-    return [batch.batch_id for batch in batches]
-
-
-def _must_widen(
-    execution: Execution, connection: Connection, batches: list[Batch], others: list[Batch]
-) -> bool:
-    if not others:
-        return False
-    keys = tables.unsettled(
-        connection,
-        execution.dataset,
-        batches=_identities(batches),
-        other=max(_identities(others)),
-    )
-    if not keys:
-        return False
-    remark = (
-        f"all {len(batches) + len(others):,} batches were judged again: of {keys:,} key(s), "
-        "batches that were not chosen may hold the record that counts"
-    )
-    execution.remarks.append(remark)
-    execution.log("info", remark, step=Step.LOAD)
-    return True
+    counts = judge_again(execution, loaded)
+    for batch in loaded:
+        if batch.batch_id in counts:
+            _log_counts(execution, batch, counts[batch.batch_id])
+    return bool(counts)
 
 
 def _refuse(execution: Execution, batch: Batch, error: UnreadableFileError) -> None:

@@ -21,6 +21,14 @@ Counts = dict[str, int]
 """Records and rows of a batch by the names of etl.batch."""
 
 
+def records_of(counts: Mapping[int, Counts]) -> int:
+    """Return how many records these batches hold."""
+    return sum(
+        count["valid_records"] + count["invalid_records"] + count["superseded_records"]
+        for count in counts.values()
+    )
+
+
 def load(
     execution: Execution,
     connection: Connection,

@@ -218,7 +218,7 @@ def test_any_choice_gives_what_the_verdicts_say(
     run_state_machine_as_test(
         Reprocessing,
         settings=settings(
-            max_examples=int(os.environ.get("MODEL_EXAMPLES", "5")),
+            max_examples=int(os.environ.get("MODEL_EXAMPLES", "3")),
             stateful_step_count=6,
             deadline=None,
             database=None,
@@ -227,3 +227,39 @@ def test_any_choice_gives_what_the_verdicts_say(
             phases=(Phase.generate,),  # a failing sequence is short enough to read as it is
         ),
     )
+
+
+def test_a_run_widens_only_where_its_batches_cannot_settle_a_key(
+    rules: Engine, pipeline: Pipeline
+) -> None:
+    ban(rules, set())
+    batches = []
+    for number, batch in enumerate([[("T1", 1)], [("T1", 1), ("T2", 2)], [("T3", 3)]]):
+        pipeline.land(f"{number}.json", sales(batch))
+        batches.append(pipeline.run("sales")["batches"][0]["batch_id"])
+    ban(rules, {1, 3})
+    # T3 has no valid record any more
+    run = pipeline.run("sales", batches=[batches[2]])
+    assert (run["status"], run["is_full"], run["read_records"]) == ("warned", True, 4)
+    ban(rules, {2})
+    # T1 comes back, and no row says anything else of it
+    run = pipeline.run("sales", batches=[batches[0]])
+    assert (run["status"], run["is_full"], run["read_records"]) == ("succeeded", False, 1)
+    assert run["reason"] is None
+    # T2 has no valid record any more: another batch might have one
+    run = pipeline.run("sales", batches=[batches[1]])
+    assert run["is_full"] is True
+    assert run["chosen_batches"] == [batches[1]]
+    remark = "all 3 batches are judged again: of 1 key(s)"
+    assert remark in run["reason"]
+    assert (
+        pipeline.value(
+            "select count(*) from etl.log where run_id = :run_id and message like :remark",
+            run_id=run["run_id"],
+            remark=f"{remark}%",
+        )
+        == 1
+    )
+    assert pipeline.rows("select transaction_id from silver.sales order by 1") == [("T1",), ("T3",)]
+    with pipeline.engine.connect() as connection:
+        assert broken(connection, pipeline.settings.home, quiet=True) == []
