@@ -26,7 +26,7 @@ def show_again_buttons(run: dict[str, Any]) -> None:
         key="reprocess",
         help="Its batches are read again from raw and judged by the rules of now",
         on_click=_open,
-        args=("reprocess",),
+        args=("reprocess", run["run_id"]),
     )
     st.button(
         "Run again",
@@ -34,11 +34,11 @@ def show_again_buttons(run: dict[str, Any]) -> None:
         key="again",
         help="With the same or changed parameters",
         on_click=_open,
-        args=("again",),
+        args=("again", run["run_id"]),
     )
-    if st.session_state.get(_OPEN) == "again":
+    if _is_open("again", run["run_id"]):
         _again(run)
-    elif st.session_state.get(_OPEN) == "reprocess":
+    elif _is_open("reprocess", run["run_id"]):
         loaded = [one["batch_id"] for one in run["batches"] if one["status"] in _LOADED]
         _reprocess(run["dataset"], loaded)
 
@@ -54,14 +54,18 @@ def show_reprocess_button() -> None:
         key="reprocess",
         help="A period, files or everything: read again from raw, judged by the rules of now",
         on_click=_open,
-        args=("reprocess",),
+        args=("reprocess", None),
     )
-    if st.session_state.get(_OPEN) == "reprocess":
+    if _is_open("reprocess", None):
         _reprocess(next(iter(datasets.declared())), [])
 
 
-def _open(name: str) -> None:
-    st.session_state[_OPEN] = name
+def _open(name: str, run_id: int | None) -> None:
+    st.session_state[_OPEN] = (name, run_id)
+
+
+def _is_open(name: str, run_id: int | None) -> bool:
+    return bool(st.session_state.get(_OPEN) == (name, run_id))
 
 
 def _close() -> None:
