@@ -1,6 +1,7 @@
-"""Rows of the metric results -> Plotly figures; pure, in the theme's colours, light and dark.
+"""Rows -> Plotly figures; pure, in colours that hold in the light and the dark theme.
 
-Each function takes the rows of one result of `app.metrics`, in their order. Text from data is
+The dashboard's take the rows of one result of `app.metrics`, in their order, those of runs what
+`etl.runs` returns. Text from data is
 escaped, because Plotly reads `<b>` and links in every text; hovers show exact values.
 """
 
@@ -8,7 +9,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from html import escape
 from typing import Any
@@ -189,6 +191,157 @@ def loyalty_points(rows: Sequence[Row]) -> go.Figure:
         },
     )
     return _finished(figure, has_legend=True)
+
+
+# Runs -----------------------------------------------------------------------------------
+
+_TEXT_BLUE, _GOOD, _BAD, _QUIET, _NEW = "#3B6FD4", "#2F8F5B", "#C8372D", "#7C8797", "#0E8E99"
+_FLOW = (
+    # from, to, column of the run, colour of the target
+    (0, 1, "valid_records", _GOOD),
+    (0, 2, "invalid_records", _BAD),
+    (0, 3, "superseded_records", _QUIET),
+    (1, 4, "inserted_rows", _NEW),
+    (1, 5, "updated_rows", _TEXT_BLUE),
+    (1, 6, "unchanged_rows", _QUIET),
+)
+_FLOW_NAMES = ("Read", "Valid", "Invalid", "Superseded", "Inserted", "Updated", "Unchanged")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """One step on a timeline; seconds count from the run's start."""
+
+    name: str
+    start: float
+    seconds: float
+    words: str  # for the hover
+    colour: str
+
+
+def run_timeline(bars: Sequence[Bar]) -> go.Figure:
+    """Draw one bar a step over the seconds of its run, the first on top."""
+    figure = go.Figure(
+        go.Bar(
+            y=[bar.name for bar in bars],
+            x=[bar.seconds for bar in bars],
+            base=[bar.start for bar in bars],
+            orientation="h",
+            marker={"color": [bar.colour for bar in bars], "cornerradius": 4},
+            text=[_short_seconds(bar.seconds) for bar in bars],
+            textposition="outside",
+            cliponaxis=False,
+            hovertext=[f"<b>{escape(bar.name)}</b><br>{escape(bar.words)}" for bar in bars],
+            hoverinfo="text",
+        )
+    )
+    end = max((bar.start + bar.seconds for bar in bars), default=0.0)
+    figure.update_layout(
+        bargap=0.45,
+        xaxis={"range": [0, end * 1.12 or 1], "ticksuffix": " s", "showgrid": True},
+        yaxis={"autorange": "reversed", "showgrid": False, "ticks": ""},
+    )
+    _finished(figure)
+    figure.update_layout(height=52 + 38 * max(len(bars), 1))
+    return figure
+
+
+def _short_seconds(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:,.0f} s"
+
+
+def record_flow(run: Mapping[str, Any]) -> go.Figure:
+    """Draw how the records of a run flow: read, judged, written to silver; empty flows are left out."""
+    links = [link for link in _FLOW if run[link[2]]]
+    counts = [run["read_records"], *(run[column] for _, _, column, _ in _FLOW)]
+    shown = [0, *(target for _, target, _, _ in links)]
+    place = {node: number for number, node in enumerate(shown)}
+    colours = [_TEXT_BLUE, *(colour for _, _, _, colour in links)]
+    figure = go.Figure(
+        go.Sankey(
+            arrangement="snap",
+            textfont={"size": 12, "shadow": "none"},
+            node={
+                "label": [f"{_FLOW_NAMES[node]} {counts[node]:,}" for node in shown],
+                "color": colours,
+                "pad": 22,
+                "thickness": 14,
+                "line": {"width": 0},
+                "hovertemplate": "%{label}<extra></extra>",
+            },
+            link={
+                "source": [place[source] for source, _, _, _ in links],
+                "target": [place[target] for _, target, _, _ in links],
+                "value": [run[column] for _, _, column, _ in links],
+                "color": [_see_through(colour) for _, _, _, colour in links],
+                "hovertemplate": "%{source.label} → %{target.label}<extra></extra>",
+            },
+        )
+    )
+    _finished(figure)
+    figure.update_layout(height=230, margin={"l": 4, "r": 4, "t": 10, "b": 10})
+    return figure
+
+
+def _see_through(colour: str) -> str:
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, 0.35)"
+
+
+def run_durations(runs: Sequence[Mapping[str, Any]], colours: Mapping[str, str]) -> go.Figure:
+    """Draw how long each run took, in the colour of its status; oldest first, seconds."""
+    figure = go.Figure(
+        go.Bar(
+            x=[f"#{run['run_id']}" for run in runs],
+            y=[run["seconds"] for run in runs],
+            marker={"color": [colours[run["status"]] for run in runs], "cornerradius": 3},
+            hovertext=[
+                f"<b>Run {run['run_id']}</b> {escape(run['status'])}<br>"
+                f"{_short_seconds(run['seconds'])}"
+                for run in runs
+            ],
+            hoverinfo="text",
+        )
+    )
+    return _trend(figure, suffix=" s")
+
+
+def run_volumes(runs: Sequence[Mapping[str, Any]]) -> go.Figure:
+    """Draw the records that each run read, the invalid ones on top; oldest first."""
+    figure = go.Figure()
+    for name, colour, counts in (
+        (
+            "Valid or superseded",
+            _GOOD,
+            [run["read_records"] - run["invalid_records"] for run in runs],
+        ),
+        ("Invalid", _BAD, [run["invalid_records"] for run in runs]),
+    ):
+        figure.add_bar(
+            x=[f"#{run['run_id']}" for run in runs],
+            y=counts,
+            name=name,
+            marker={"color": colour, "cornerradius": 3},
+            hovertext=[
+                f"<b>Run {run['run_id']}</b><br>{run['read_records']:,} read<br>"
+                f"{run['invalid_records']:,} invalid"
+                for run in runs
+            ],
+            hoverinfo="text",
+        )
+    figure.update_layout(barmode="stack")
+    return _trend(figure)
+
+
+def _trend(figure: go.Figure, *, suffix: str = "") -> go.Figure:
+    figure.update_layout(
+        bargap=0.3,
+        xaxis={"type": "category", "showgrid": False, "nticks": 8, "tickangle": 0},
+        yaxis={"rangemode": "tozero", "nticks": 4, "ticksuffix": suffix},
+    )
+    _finished(figure)
+    figure.update_layout(height=150)
+    return figure
 
 
 def every_month(rows: Sequence[Row]) -> list[Row]:

@@ -127,6 +127,7 @@ def _say_first(text: str) -> None:
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 _dataset_names = click.Choice(datasets.names())
+_day = click.DateTime(["%Y-%m-%d"])
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -214,6 +215,26 @@ def generate(
     type=click.Choice([step.value for step in Step]),
     help="Stop after this step; the next run goes on from there.",
 )
+@click.option(
+    "--reprocess-batch",
+    "batches",
+    type=click.IntRange(1),
+    multiple=True,
+    metavar="ID",
+    help="Judge and load this batch again from raw; may be repeated. Takes no files.",
+)
+@click.option(
+    "--reprocess-from",
+    "first_day",
+    type=_day,
+    help="Judge batches again that were accepted from this day on, YYYY-MM-DD, UTC.",
+)
+@click.option(
+    "--reprocess-to",
+    "last_day",
+    type=_day,
+    help="Judge batches again that were accepted up to this day, YYYY-MM-DD, UTC.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 3 on rejected records or warnings.")
 @_json_option
 def run(
@@ -221,6 +242,9 @@ def run(
     source_file: Path | None,
     full: bool,
     until: str | None,
+    batches: tuple[int, ...],
+    first_day: dt.datetime | None,
+    last_day: dt.datetime | None,
     strict: bool,
     as_json: bool,
 ) -> int:
@@ -229,8 +253,13 @@ def run(
         raise click.UsageError("--source-file needs one dataset, not `all`")
     if full and until not in {None, Step.ARCHIVE.value}:
         raise click.UsageError("--full takes all steps at once; leave out --full or --until")
+    is_reprocess = bool(batches or first_day or last_day)
+    if is_reprocess and (dataset == "all" or source_file is not None or full or until):
+        raise click.UsageError(
+            "--reprocess-… needs one dataset, and none of --source-file, --full and --until"
+        )
+    from etl import reprocess, worker
     from etl import runs as run_queue
-    from etl import worker
 
     settings = settings_module.load()
     settings.make_folders()
@@ -241,6 +270,15 @@ def run(
         _engine(settings) as opened,
         worker.Presence(opened.engine, settings, "command") as presence,
     ):
+        chosen = None
+        if is_reprocess:
+            choice = reprocess.Choice(
+                dataset=dataset,
+                batches=batches or None,
+                first_day=first_day.date() if first_day else None,
+                last_day=last_day.date() if last_day else None,
+            )
+            chosen = _chosen(opened.engine, choice, quiet=as_json)
         for name in names:
             with _run_bar(name, quiet=as_json) as (report, echo):
                 run_id, _ = worker.run_in_foreground(
@@ -252,6 +290,7 @@ def run(
                     source_file=source,
                     is_full=full,
                     until=Step(until) if until else None,
+                    batches=chosen,
                     report=report,
                     echo=echo,
                 )
@@ -267,6 +306,30 @@ def run(
         return 1
     noisy = any(one["invalid_records"] or one["warning_records"] for one in shown)
     return STRICT_STATUS if strict and (noisy or worst == "warned") else 0
+
+
+def _chosen(engine: Any, choice: Any, *, quiet: bool) -> tuple[int, ...]:
+    """Return the batches of the choice, and say what they are.
+
+    Raises RevenueError when there are none.
+    """
+    from etl import reprocess
+
+    with engine.connect() as connection:
+        touched = reprocess.touched(connection, choice)
+    if not touched.batches:
+        raise RevenueError("no loaded batch fits this choice", code="reprocess")
+    if not quiet:
+        wider = (
+            ""
+            if touched.is_whole
+            else f"; where others may hold what counts, all {touched.all_batches:,} with "
+            f"{touched.all_records:,} records"
+        )
+        _say(
+            f"judging {len(touched.batches):,} batch(es) with {touched.records:,} records again{wider}"
+        )
+    return touched.batches
 
 
 def _worst(statuses: Sequence[str]) -> str:
@@ -300,6 +363,8 @@ def list_runs(
             "queries/runs.history",
             dataset=dataset,
             status=status,
+            trigger=None,
+            since=None,
             limit=limit,
             offset=0,
         )
@@ -385,7 +450,7 @@ def cancel_run(run_id: int, as_json: bool) -> None:
     if as_json:
         print_json({"run_id": run_id, "status": status})
     else:
-        _say(f"run {run_id}: {'stops at its next chunk' if status == 'running' else status}")
+        _say(f"run {run_id}: {'stops within two seconds' if status == 'running' else status}")
 
 
 @cli.group(invoke_without_command=True)
@@ -523,9 +588,6 @@ def export_quarantine(file: Path, dataset: str | None, status: str | None, as_js
         print_json({"path": str(file), "records": count})
     else:
         _say(f"{count:,} records: {file}")
-
-
-_day = click.DateTime(["%Y-%m-%d"])
 
 
 @cli.command()
@@ -805,10 +867,13 @@ def _run_bar(dataset: str, *, quiet: bool) -> Iterator[tuple[Any, Any]]:
     with _progress() as bar:
         tasks: dict[str, Any] = {}
 
-        def report(step: Any, done: int, total: int | None) -> None:
+        def report(
+            step: Any, done: int, total: int | None, /, *, activity: str | None = None
+        ) -> None:
+            words = f"{dataset}: {step.value}" + (f", {activity}" if activity else "")
             if step not in tasks:
-                tasks[step] = bar.add_task(f"{dataset}: {step.value}", total=total)
-            bar.update(tasks[step], completed=done, total=total)
+                tasks[step] = bar.add_task(words, total=total)
+            bar.update(tasks[step], completed=done, total=total, description=words)
 
         def echo(level: str, message: str) -> None:
             del level
@@ -859,9 +924,12 @@ def _print_run(one: dict[str, Any]) -> None:
         f"{one['unchanged_rows']:,} unchanged"
     )
     for step in one["steps"]:
+        left = step["seconds_left"]
         click.echo(
             f"  {step['step']:8} {step['status']:10} {step['seconds']:8.2f} s "
             f"{step['done_records']:>12,}"
+            + (f" of {step['total_records']:,}, {left:,.0f} s left" if left is not None else "")
+            + (f" ({step['activity']})" if step["activity"] else "")
         )
     for leg in one["ledger"] or []:
         click.echo(

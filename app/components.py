@@ -698,9 +698,13 @@ def fraction(step: Mapping[str, Any]) -> float | None:
 
 
 def step_words(step: Mapping[str, Any]) -> str:
-    """Return what a step has done, and how fast it is while it runs."""
-    of = f" of {step['total_records']:,}" if step["total_records"] else ""
-    words = f"{step['done_records']:,}{of} · {duration(step['seconds'])}"
-    if step["status"] == "running" and step["seconds"]:
-        words += f" · {step['done_records'] / step['seconds']:,.0f}/s"
-    return words
+    """Return what a step has done; while it runs also how fast it is, and how long it still takes."""
+    is_running = step["status"] == "running"
+    of = f" of {step['total_records']:,}" if is_running and step["total_records"] else ""
+    words = [f"{step['done_records']:,}{of}", duration(step["seconds"])]
+    if is_running and step["total_records"] and step["rate"] is not None:
+        words.append(f"{step['rate']:,.0f}/s")
+    if is_running and step["seconds_left"] is not None:
+        left = max(1, round(step["seconds_left"]))
+        words.append(f"about {f'{left} s' if left < 60 else duration(left)} left")
+    return " · ".join(words)

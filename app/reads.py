@@ -16,7 +16,7 @@ from typing import Any
 import streamlit as st
 
 from app import context, health, timetable
-from etl import landing, readers, runs, triage, validate
+from etl import landing, readers, rules, runs, triage, validate
 from etl.db import queries
 from etl.errors import UnreadableFileError
 
@@ -122,6 +122,39 @@ def heartbeats() -> list[health.Heartbeat]:
     """Return the last signs of life of worker and scheduler."""
     with context.engine().connect() as connection:
         return health.heartbeats(connection)
+
+
+def rules_of_run(run: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the rules that judged a run of `run`, with the records of its batches that broke them.
+
+    None when nothing was judged or the rules are no longer known.
+    """
+    if not run["rule_set"]:
+        return None
+    with context.engine().connect() as connection:
+        found = rules.of_fingerprint(connection, run["dataset"], run["rule_set"])
+        batches = [batch["batch_id"] for batch in run["batches"]]
+        fired = {
+            row["rule_id"]: row["records"]
+            for row in queries.rows(connection, "queries/rules.fired", batches=batches)
+        }
+    if found is None:
+        return None
+    return [
+        {
+            "message": rule.message,
+            "severity": rule.severity.value,
+            "column": rule.column,
+            "version": rule.version,
+            "records": fired.get(rule.rule_id, 0),
+        }
+        for rule in found
+    ]
+
+
+def loaded_batches(dataset: str, *, limit: int) -> list[dict[str, Any]]:
+    """Return the newest batches of a feed that can be judged again."""
+    return rows("queries/batches.newest_loaded", dataset=dataset, limit=limit)
 
 
 def invalid_record(quarantine_id: int) -> dict[str, Any]:

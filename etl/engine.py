@@ -24,10 +24,11 @@ from etl.errors import (
 from etl.execution import Execution
 from etl.masking import mask
 from etl.model import Batch, Dataset, Leg, RunStatus, Step
+from etl.steps.again import judge_again
 from etl.steps.archive import archive
 from etl.steps.extract import extract, replay
-from etl.steps.load import Counts, load
-from etl.steps.promote import promote, promote_batches
+from etl.steps.load import Counts, load, records_of
+from etl.steps.promote import promote
 from etl.steps.stage import Stage
 
 _BATCH_FIELDS = tuple(f.name for f in dataclasses.fields(Batch))
@@ -49,10 +50,13 @@ def execute(execution: Execution) -> Outcome:
     Raises RunLostError, RunCancelledError, and whatever breaks a step.
     """
     engine, dataset = execution.engine, execution.dataset
-    refused = _accept_waiting(execution)
+    execution.check()
+    execution.start_afresh()
+    is_reprocess = execution.batches is not None  # takes no file
+    refused = 0 if is_reprocess else _accept_waiting(execution)
     with engine.connect() as connection:
-        batches = _batches(connection, "queries/batches.open", dataset)
-        if batches or execution.is_full:
+        batches = [] if is_reprocess else _batches(connection, "queries/batches.open", dataset)
+        if batches or execution.is_full or is_reprocess:
             execution.rules = rules.active(connection, dataset.name)
             execution.rule_set = rules.fingerprint(execution.rules)
     changed = False
@@ -65,7 +69,7 @@ def execute(execution: Execution) -> Outcome:
         if touched:
             execution.log("info", f"promoted {touched:,} changes to gold", step=Step.PROMOTE)
         changed = any(batch.status in {"accepted", "extracted", "loaded"} for batch in batches)
-    if execution.is_full:
+    if execution.is_full or is_reprocess:
         changed = _judge_again(execution) or changed
     if (batches or changed) and execution.takes(Step.ARCHIVE):
         # a batch that a run before this one promoted may have left invalid records, too
@@ -158,11 +162,10 @@ def _batches(connection: Connection, query: str, dataset: Dataset) -> list[Batch
 def _take(execution: Execution, batches: list[Batch]) -> None:
     """Extract and load batch by batch, in order of arrival; or extract only."""
     wanted = {"accepted", "extracted"} if execution.takes(Step.LOAD) else {"accepted"}
-    for batch in batches:
-        if batch.status not in wanted:
-            continue
+    batches = [batch for batch in batches if batch.status in wanted]
+    for number, batch in enumerate(batches, start=1):
         execution.check()
-        execution.begin(Step.EXTRACT)
+        execution.go_on_to(ahead=batches[number:])
         try:
             count = _take_one(execution, batch)
         except UnreadableFileError as error:
@@ -190,6 +193,7 @@ def _log_counts(execution: Execution, batch: Batch, count: Counts) -> None:
 def _take_one(execution: Execution, batch: Batch) -> Counts | None:
     """Bring a batch to silver; None where the run ends before."""
     if not execution.takes(Step.LOAD):
+        execution.begin(Step.EXTRACT)
         count = extract(execution, batch, lambda *_: None)
         execution.log(
             "info",
@@ -203,49 +207,28 @@ def _take_one(execution: Execution, batch: Batch) -> Counts | None:
         with stage.filling():
             if batch.status == "accepted":
                 # judged while raw is written: the records need no second read
+                execution.begin(Step.EXTRACT, Step.LOAD)
                 extract(execution, batch, stage.add)
             else:
+                execution.begin(Step.LOAD)
                 replay(execution, [batch], stage.add)
-        execution.begin(Step.LOAD)
         execution.check()
         counts = load(execution, connection, [batch], stage)
-        execution.checkpoint(connection, Step.LOAD, _records(counts))
+        execution.checkpoint(connection, Step.LOAD, records_of(counts))
         failpoints.hit("load.before_commit")
+    execution.finished(Step.LOAD, records_of(counts))
     failpoints.hit("load.after_commit")
     return counts[batch.batch_id]
 
 
-def _records(counts: dict[int, Counts]) -> int:
-    return sum(
-        count["valid_records"] + count["invalid_records"] + count["superseded_records"]
-        for count in counts.values()
-    )
-
-
 def _judge_again(execution: Execution) -> bool:
-    """Judge every loaded batch again from raw, and let silver and gold follow, at once or not."""
     with execution.engine.connect() as connection:
-        batches = _batches(connection, "queries/batches.judged", execution.dataset)
-    if not batches:
-        return False
-    execution.begin(Step.LOAD)
-    with execution.transaction() as connection:
-        identities = [batch.batch_id for batch in batches]
-        stage = Stage(
-            connection, execution.dataset, execution.rules, execution.rule_set, again=identities
-        )
-        with stage.filling():
-            replay(execution, batches, stage.add)
-        counts = load(execution, connection, batches, stage, is_full=True)
-        execution.begin(Step.PROMOTE)
-        touched = promote_batches(execution, connection, list(counts), is_full=True)
-        execution.checkpoint(connection, Step.LOAD, _records(counts))
-        execution.checkpoint(connection, Step.PROMOTE, touched)
-        failpoints.hit("full.before_commit")
-    failpoints.hit("full.after_commit")
-    for batch in batches:
-        _log_counts(execution, batch, counts[batch.batch_id])
-    return True
+        loaded = _batches(connection, "queries/batches.judged", execution.dataset)
+    counts = judge_again(execution, loaded)
+    for batch in loaded:
+        if batch.batch_id in counts:
+            _log_counts(execution, batch, counts[batch.batch_id])
+    return bool(counts)
 
 
 def _refuse(execution: Execution, batch: Batch, error: UnreadableFileError) -> None:
@@ -288,13 +271,13 @@ def _scope(execution: Execution) -> dict[str, Any]:
     return {
         "run_id": execution.run_id,
         "is_full": execution.is_full,
+        "batches": None if execution.batches is None else list(execution.batches),
         "dataset": execution.dataset.name,
     }
 
 
 def _finish(execution: Execution, *, refused: int, changed: bool, went_on: bool) -> Outcome:
-    with execution.engine.begin() as connection:
-        execution.fence(connection)  # first: afterwards the run is no longer running
+    with execution.transaction(is_last=True) as connection:
         totals = queries.row(connection, "queries/runs.totals", **_scope(execution))
         assert totals is not None
         # an attempt before this one may have changed the layers
@@ -303,6 +286,11 @@ def _finish(execution: Execution, *, refused: int, changed: bool, went_on: bool)
         legs = ledger(connection, execution, layers=changed and execution.takes(Step.PROMOTE))
         outcome = _worded(
             execution, _outcome(totals, legs, execution.notes, refused, went_on=went_on)
+        )
+        # only now: whoever wants to cancel needs the run, and afterwards it no longer runs
+        execution.fence(connection)
+        queries.execute(
+            connection, "queries/runs.stop_steps", run_id=execution.run_id, status="succeeded"
         )
         queries.execute(
             connection,
@@ -362,9 +350,9 @@ def _outcome(
 
 
 def _worded(execution: Execution, outcome: Outcome) -> Outcome:
-    """Say in the reason that the run ended early because it was asked to; mask secrets in it."""
-    if outcome.reason is not None:
-        outcome = dataclasses.replace(outcome, reason=mask(outcome.reason))
+    """Say in the reason what else there is to say; mask secrets in it."""
+    reason = "; ".join(filter(None, (outcome.reason, *execution.remarks)))
+    outcome = dataclasses.replace(outcome, reason=mask(reason) if reason else None)
     if execution.takes(Step.ARCHIVE) or outcome.status is RunStatus.FAILED:
         return outcome
     words = f"stopped after {execution.until.value} as asked"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from etl import readers
 from etl.db import queries
@@ -29,12 +29,14 @@ Held = dict[str, int]
 """What the file holds, by the names of etl.error_file."""
 
 
-def renew(engine: Engine, dataset: Dataset, path: Path) -> Held:
+def renew(connection: Connection, dataset: Dataset, path: Path) -> Held:
     """Bring the file up to date; return what it holds, to be stored with `remember`.
 
-    A temporary file takes its place, so that a reader never sees half of it.
+    `connection` is in no transaction yet. A temporary file takes the place of the file, so that a
+    reader never sees half of it.
     """
-    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+    connection.execution_options(isolation_level="REPEATABLE READ")
+    with connection.begin():
         held = queries.row(connection, "queries/quality.error_file_state", dataset=dataset.name)
         wanted = queries.row(
             connection,

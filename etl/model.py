@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from etl.normalise import Normaliser
 
@@ -155,5 +155,9 @@ class Leg:
         return {"leg": self.leg, "left": self.left, "right": self.right, "balanced": self.balanced}
 
 
-Progress = Callable[[Step, int, int | None], None]
-"""Called with step, records done, records expected."""
+class Progress(Protocol):
+    """Told how far a step is; `activity` says in words what it is doing."""
+
+    def __call__(
+        self, step: Step, done: int, total: int | None, /, *, activity: str | None = None
+    ) -> None: ...

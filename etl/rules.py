@@ -55,3 +55,32 @@ def fingerprint(rules: Sequence[Rule]) -> str:
         for r in rules
     ]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def of_fingerprint(connection: Connection, dataset: str, wanted: str) -> list[Rule] | None:
+    """Return the rules that had this fingerprint, None when they are no longer known."""
+    state: dict[int, tuple[int, Rule]] = {}  # ordinal and rule of each active one
+    found = None
+    for row in queries.rows(connection, "queries/rules.history", dataset=dataset):
+        stored = row["rule"]
+        state.pop(row["rule_id"], None)
+        if stored["active"]:
+            state[row["rule_id"]] = (
+                stored["ordinal"],
+                Rule(
+                    code=stored["code"],
+                    column=stored["column_name"],
+                    kind=stored["kind"],
+                    message=stored["message"],
+                    severity=Severity(stored["severity"]),
+                    judges=Judges(stored["judges"]),
+                    parameters=stored["parameters"],
+                    rule_id=row["rule_id"],
+                    version=row["version"],
+                ),
+            )
+        ordered = sorted(state.values(), key=lambda one: (one[0], one[1].rule_id))
+        rules = [rule for _, rule in ordered]
+        if fingerprint(rules) == wanted:
+            found = rules
+    return found

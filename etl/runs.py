@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from etl.db import queries
 from etl.errors import RunConflictError
 from etl.masking import mask
 from etl.model import Step
+from etl.pace import pace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,7 @@ class Claim:
     dataset: str
     source_file: str | None
     is_full: bool
+    batches: list[int] | None
     attempt: int
     requested_by: str
     trigger: str
@@ -39,6 +42,8 @@ def enqueue(
     is_full: bool = False,
     schedule_id: int | None = None,
     planned_at: dt.datetime | None = None,
+    batches: Sequence[int] | None = None,
+    again_of: int | None = None,
 ) -> int | None:
     """Put a run into the queue; None when the schedule's time is queued already."""
     datasets.get(dataset)
@@ -53,6 +58,8 @@ def enqueue(
         requested_by=actor,
         schedule_id=schedule_id,
         planned_at=planned_at,
+        batches=None if batches is None else list(batches),
+        again_of=again_of,
     )
 
 
@@ -82,6 +89,7 @@ def begin(
     source_file: str | None,
     is_full: bool,
     until: Step | None = None,
+    batches: Sequence[int] | None = None,
 ) -> Claim | None:
     """Start a foreground run at once; None while the feed is busy.
 
@@ -97,10 +105,11 @@ def begin(
             "queries/runs.begin",
             worker_id=worker_id,
             dataset=dataset,
-            trigger="command",
+            trigger="command" if batches is None else "reprocess",
             source_file=source_file,
             is_full=is_full,
             until=until.value if until else None,
+            batches=None if batches is None else list(batches),
             requested_by=actor,
         )
     return Claim(**row) if row else None
@@ -152,6 +161,9 @@ def _state(connection: Connection, run_id: int, allowed: str) -> str:
 def show(connection: Connection, run_id: int) -> dict[str, Any]:
     """Return one run whole: its row, steps and batches.
 
+    `batches` are those that it took and those that it judged again; `chosen_batches` the ids of
+    those that it was asked to judge again, None without such a choice.
+
     Raises RunConflictError when there is none.
     """
     row = queries.row(connection, "queries/runs.one", run_id=run_id)
@@ -159,6 +171,27 @@ def show(connection: Connection, run_id: int) -> dict[str, Any]:
         raise RunConflictError(f"there is no run {run_id}; `revenue runs list` shows them")
     return {
         **row,
-        "steps": queries.rows(connection, "queries/runs.steps", run_id=run_id),
-        "batches": queries.rows(connection, "queries/runs.batches", run_id=run_id),
+        "chosen_batches": row["batches"],
+        "steps": [
+            _paced(step) for step in queries.rows(connection, "queries/runs.steps", run_id=run_id)
+        ],
+        "batches": queries.rows(
+            connection, "queries/runs.batches", run_id=run_id, batches=row["batches"]
+        ),
+    }
+
+
+def _paced(step: dict[str, Any]) -> dict[str, Any]:
+    """Return a step with `rate` (records a second) and `seconds_left`, None where not known."""
+    found = pace(
+        before=step["attempted_records"],
+        reached=step["reached_records"],
+        total=step["total_records"],
+        seconds=step["seconds"],
+    )
+    is_running = step["status"] == "running"
+    return {
+        **step,
+        "rate": found.rate,
+        "seconds_left": found.seconds_left if is_running else None,
     }

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from etl import alerts, datasets, monitor, retention, runs
 from etl.db import queries
-from etl.db.connect import is_lost_connection
+from etl.db.connect import interrupter, is_lost_connection
 from etl.engine import Outcome, execute
 from etl.errors import (
     DatabaseError,
@@ -31,7 +31,8 @@ from etl.masking import mask
 from etl.model import Progress, RunStatus, Step
 from etl.settings import Settings
 
-_RETRY_SECONDS = (0.5, 1, 2, 4, 8)
+_PAUSES = (0, 0.5, 1, 2, 4, 8)  # seconds before each try
+_NUDGE_SECONDS = 0.2  # between two interruptions of a cancelled run
 
 
 class Presence:
@@ -54,9 +55,13 @@ class Presence:
         self._told_to_stop = told_to_stop or threading.Event()
         self._stop = threading.Event()
         self._cancelled = threading.Event()
+        self._cancelled_by = ""
         self._lock = threading.Lock()
         self._run_id: int | None = None
-        self._progress: dict[Step, tuple[int, int | None]] = {}
+        self._progress: dict[Step, tuple[int, int | None, str | None]] = {}
+        self._open: dict[int, Callable[[], None]] = {}  # how to interrupt each open connection
+        self._interrupted: set[int] = set()
+        self._open_lock = threading.Lock()
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._beat_on, name="presence", daemon=True)
         self.worker_id = 0
@@ -104,24 +109,67 @@ class Presence:
         finally:
             with self._lock:
                 self._run_id = None
+                self._cancelled.clear()
 
     def check(self) -> None:
         """Raise RunCancelledError once an operator cancelled, RunStoppedError on the way down."""
         if self._cancelled.is_set():
-            raise RunCancelledError("cancelled by an operator")
+            raise RunCancelledError(f"cancelled by {self._cancelled_by}")
         if self._told_to_stop.is_set():
             raise RunStoppedError("the worker was told to stop; another goes on with the run")
 
-    def report(self, step: Step, done: int, total: int | None) -> None:
+    def pause(self, seconds: float) -> None:
+        """Wait; a cancel or the way down ends it early."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.check()
+            self._cancelled.wait(min(_NUDGE_SECONDS, seconds))
+
+    @contextlib.contextmanager
+    def interruptible(self, connection: Connection) -> Iterator[None]:
+        """Let a cancel end what the connection does in this block.
+
+        Raises RunCancelledError at the end of a block that a cancel came too late for: its
+        transaction is rolled back all the same.
+        """
+        key = id(connection)
+        with self._open_lock:
+            self._open[key] = interrupter(connection)
+        try:
+            yield
+        finally:
+            with self._open_lock:
+                del self._open[key]
+                was_interrupted = key in self._interrupted
+                self._interrupted.discard(key)
+            if was_interrupted:
+                # the server may still act on the last signal: nobody else shall use it
+                connection.invalidate()
+        if was_interrupted:
+            self.check()
+
+    def _interrupt(self, run_id: int) -> None:
+        """End the statements of a cancelled run; called until it is over."""
+        with self._open_lock:
+            if self._run_id != run_id:
+                return  # the next run has to open its connections under this lock
+            for key, interrupt in self._open.items():
+                self._interrupted.add(key)
+                interrupt()
+
+    def report(
+        self, step: Step, done: int, total: int | None, /, *, activity: str | None = None
+    ) -> None:
         with self._lock:
-            self._progress[step] = (done, total)
+            known = self._progress.get(step, (0, None, None))[1]
+            self._progress[step] = (done, known if total is None else total, activity)
 
     def _connect(self) -> Connection:
         return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
     def _beat_on(self) -> None:
         pause = min(self._settings.heartbeat_seconds, 1.0)
-        while not self._stop.wait(pause):
+        while not self._stop.wait(_NUDGE_SECONDS if self._cancelled.is_set() else pause):
             try:
                 if self._connection is None:
                     self._connection = self._connect()
@@ -140,7 +188,14 @@ class Presence:
             run_id, progress = self._run_id, dict(self._progress)
         if run_id is None:
             return
-        for step, (done, total) in progress.items():
+        actor = queries.value(connection, "queries/runs.cancelled_by", run_id=run_id)
+        if actor is not None:
+            with self._lock:
+                if self._run_id == run_id:
+                    self._cancelled_by = str(actor)
+                    self._cancelled.set()
+            self._interrupt(run_id)
+        for step, (done, total, activity) in progress.items():
             queries.execute(
                 connection,
                 "queries/runs.progress",
@@ -148,9 +203,8 @@ class Presence:
                 step=step.value,
                 done_records=done,
                 total_records=total,
+                activity=activity,
             )
-        if queries.value(connection, "queries/runs.is_cancelled", run_id=run_id):
-            self._cancelled.set()
 
 
 def perform(
@@ -173,10 +227,12 @@ def perform(
         settings.log_file_mb * 1_000_000,
     )
 
-    def progress(step: Step, done: int, total: int | None) -> None:
-        presence.report(step, done, total)
+    def progress(
+        step: Step, done: int, total: int | None, /, *, activity: str | None = None
+    ) -> None:
+        presence.report(step, done, total, activity=activity)
         if report is not None:
-            report(step, done, total)
+            report(step, done, total, activity=activity)
 
     execution = Execution(
         settings=settings,
@@ -188,14 +244,17 @@ def perform(
         source_file=claim.source_file,
         is_full=claim.is_full,
         until=Step(claim.until or Step.ARCHIVE),
+        batches=tuple(claim.batches) if claim.batches is not None else None,
         requested_by=claim.requested_by,
         log=log,
         check=presence.check,
+        interruptible=presence.interruptible,
         report=progress,
     )
     with presence.of_run(claim.run_id):
-        for pause in (*_RETRY_SECONDS, None):
+        for pause in _PAUSES:
             try:
+                presence.pause(pause)
                 return execute(execution)
             except RunLostError as error:
                 return Outcome(status=RunStatus.LOST, reason_code=error.code, reason=error.message)
@@ -207,9 +266,8 @@ def perform(
                 _end(execution, RunStatus.CANCELLED, "interrupted", "interrupted on the terminal")
                 raise
             except Exception as error:  # noqa: BLE001 - a run ends, the worker goes on
-                if pause is None or not _is_passing(error):
+                if pause == _PAUSES[-1] or not _is_passing(error):
                     return _end(execution, RunStatus.FAILED, *_explained(error))
-                time.sleep(pause)
     raise AssertionError
 
 
@@ -287,6 +345,7 @@ def run_in_foreground(
     source_file: str | None = None,
     is_full: bool = False,
     until: Step | None = None,
+    batches: Sequence[int] | None = None,
     report: Progress | None = None,
     echo: Callable[[str, str], None] | None = None,
 ) -> tuple[int, Outcome]:
@@ -309,6 +368,7 @@ def run_in_foreground(
             source_file=source_file,
             is_full=is_full,
             until=until,
+            batches=batches,
         )
         if claimed is not None:
             outcome = perform(engine, settings, presence, claimed, report=report, echo=echo)

@@ -148,7 +148,15 @@ def show_feed(layer: dict[str, Any]) -> None:
 
 def show_runs() -> None:
     st.subheader("Last runs")
-    runs = reads.rows("queries/runs.history", dataset=None, status=None, limit=LAST_RUNS, offset=0)
+    runs = reads.rows(
+        "queries/runs.history",
+        dataset=None,
+        status=None,
+        trigger=None,
+        since=None,
+        limit=LAST_RUNS,
+        offset=0,
+    )
     if not runs:
         components.empty_state(
             "No runs yet",

@@ -2045,6 +2045,9 @@ CREATE TABLE etl.step (
     done_records bigint DEFAULT 0 NOT NULL,
     total_records bigint,
     attempted_at timestamp with time zone,
+    attempted_records bigint DEFAULT 0 NOT NULL,
+    reached_records bigint DEFAULT 0 NOT NULL,
+    activity text,
     CONSTRAINT step_status_check CHECK ((status = ANY (ARRAY['running'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text, 'lost'::text]))),
     CONSTRAINT step_step_check CHECK ((step = ANY (ARRAY['extract'::text, 'load'::text, 'promote'::text, 'archive'::text])))
 );
@@ -2077,7 +2080,7 @@ COMMENT ON COLUMN etl.step.status IS 'running, succeeded, failed, cancelled or l
 -- Name: COLUMN step.started_at; Type: COMMENT; Schema: etl; Owner: -
 --
 
-COMMENT ON COLUMN etl.step.started_at IS 'When the step started (last attempt)';
+COMMENT ON COLUMN etl.step.started_at IS 'When the step first started';
 
 --
 -- Name: COLUMN step.ended_at; Type: COMMENT; Schema: etl; Owner: -
@@ -2089,19 +2092,37 @@ COMMENT ON COLUMN etl.step.ended_at IS 'When it ended';
 -- Name: COLUMN step.done_records; Type: COMMENT; Schema: etl; Owner: -
 --
 
-COMMENT ON COLUMN etl.step.done_records IS 'Records done so far';
+COMMENT ON COLUMN etl.step.done_records IS 'Records done so far: most that any attempt reached, so that it never shrinks';
 
 --
 -- Name: COLUMN step.total_records; Type: COMMENT; Schema: etl; Owner: -
 --
 
-COMMENT ON COLUMN etl.step.total_records IS 'Records expected, when known';
+COMMENT ON COLUMN etl.step.total_records IS 'Records expected, when known; grows only as far as the share done does not shrink';
 
 --
 -- Name: COLUMN step.attempted_at; Type: COMMENT; Schema: etl; Owner: -
 --
 
-COMMENT ON COLUMN etl.step.attempted_at IS 'Since when done_records grows: the rate is taken from here';
+COMMENT ON COLUMN etl.step.attempted_at IS 'When this attempt at the step started: its rate is taken from here';
+
+--
+-- Name: COLUMN step.attempted_records; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.step.attempted_records IS 'Records that were done when this attempt started';
+
+--
+-- Name: COLUMN step.reached_records; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.step.reached_records IS 'Records that are done in this attempt, those before it included';
+
+--
+-- Name: COLUMN step.activity; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.step.activity IS 'What it is doing, in words';
 
 --
 -- Name: worker; Type: TABLE; Schema: etl; Owner: -
@@ -3169,6 +3190,12 @@ CREATE INDEX log_by_time ON etl.log USING btree (at, log_id);
 --
 
 CREATE INDEX log_search ON etl.log USING gin (to_tsvector('simple'::regconfig, message));
+
+--
+-- Name: run_by_again; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX run_by_again ON etl.run USING btree (again_of) WHERE (again_of IS NOT NULL);
 
 --
 -- Name: run_by_dataset; Type: INDEX; Schema: etl; Owner: -

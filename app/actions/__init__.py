@@ -466,6 +466,8 @@ def _queue(
     trigger: str,
     source_file: str | None = None,
     is_full: bool = False,
+    batches: Sequence[int] | None = None,
+    again_of: int | None = None,
 ) -> Started:
     queries.execute(connection, "queries/runs.claim_lock")
     waiting = queries.value(
@@ -474,6 +476,7 @@ def _queue(
         dataset=dataset,
         source_file=source_file,
         is_full=is_full,
+        batches=None if batches is None else list(batches),
     )
     if waiting is not None:
         return Started(run_id=int(waiting), dataset=dataset, is_new=False)
@@ -484,6 +487,8 @@ def _queue(
         trigger=trigger,
         source_file=source_file,
         is_full=is_full,
+        batches=batches,
+        again_of=again_of,
     )
     assert run_id is not None  # only a planned time can be queued already
     return Started(run_id=run_id, dataset=dataset, is_new=True)

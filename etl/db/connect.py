@@ -18,6 +18,7 @@ from etl.db.embedded import EmbeddedServer
 from etl.errors import DatabaseError, SettingsError
 from etl.settings import Settings
 
+QUERY_CANCELED = "57014"
 LOST_CONNECTION = (psycopg2.OperationalError, psycopg2.InterfaceError)
 
 
@@ -136,6 +137,22 @@ def is_lost_connection(error: BaseException) -> bool:
             and (getattr(error.orig, "pgcode", None) in {None, "57P01", "57P02", "57P03"})
         )
     return isinstance(error, LOST_CONNECTION) and getattr(error, "pgcode", None) is None
+
+
+def is_interrupted(error: BaseException) -> bool:
+    """Tell whether the server gave a statement up because it was told to, or by a timeout."""
+    return getattr(getattr(error, "orig", error), "pgcode", None) == QUERY_CANCELED
+
+
+def interrupter(connection: Connection) -> Callable[[], None]:
+    """Return what another thread calls to end the statement that the connection runs, if any."""
+    driver: Any = connection.connection.driver_connection
+
+    def interrupt() -> None:
+        with contextlib.suppress(*LOST_CONNECTION):
+            driver.cancel()
+
+    return interrupt
 
 
 def raw_cursor(connection: Connection) -> Any:

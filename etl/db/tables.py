@@ -78,27 +78,125 @@ def remove_unstaged(connection: Connection, dataset: Dataset) -> int:
     ).rowcount
 
 
-def merge(connection: Connection, dataset: Dataset, *, is_full: bool) -> None:
-    """Merge the valid staged records into silver; equal rows are not touched.
+def _values(dataset: Dataset, alias: str) -> str:
+    return ", ".join(f"{alias}.{name}" for name in dataset.column_names if name != dataset.key)
 
-    A row that a later batch wrote is not overwritten, unless the stage holds every batch.
+
+def unsettled(connection: Connection, dataset: Dataset, *, batches: list[int], other: int) -> int:
+    """Return how many keys the staged batches alone cannot settle; `other` is the newest other one.
+
+    A silver row says which record it holds, but not which other batches hold an equal record of its
+    key after it, nor a different one before it. So a key is open when its row came from one of these
+    batches and none of them holds a valid record any more, or when its row is to change although
+    another batch came after.
     """
-    names = dataset.column_names
-    others = [name for name in names if name != dataset.key]
+    key, silver = dataset.key, dataset.silver_table
+    found = connection.execute(
+        text(
+            f"""
+            with newest as (
+                select distinct on ({key}) s.*
+                from {STAGE} s
+                order by {key}, batch_id desc, position desc
+            )
+            select
+                (
+                    select count(*)
+                    from newest n join {silver} t on t.{key} = n.{key}
+                    where n.batch_id < :other and case
+                        when n.batch_id < t.batch_id then t.batch_id = any(:batches)
+                        else ({_values(dataset, "n")})
+                            is distinct from ({_values(dataset, "t")})
+                    end
+                ) + (
+                    select count(*) from {silver} t
+                    where t.batch_id = any(:batches)
+                        and not exists (select from {STAGE} s where s.{key} = t.{key})
+                )
+            """
+        ),
+        {"batches": batches, "other": other},
+    )
+    return int(found.scalar_one())
+
+
+def remember_unfounded(connection: Connection, dataset: Dataset, batches: list[int]) -> None:
+    """List the rows whose record no longer counts: it is not valid, or a later one differs.
+
+    A row equal to its newest record is not touched otherwise. Called while the stage still holds
+    the record of each batch, and used by `merge_again`.
+    """
+    key, silver = dataset.key, dataset.silver_table
+    connection.execute(
+        text(
+            f"""
+            create temporary table unfounded on commit drop as
+            select t.{key} from {silver} t
+            where t.batch_id = any(:batches) and not exists (
+                select from {STAGE} s
+                where s.{key} = t.{key} and s.batch_id = t.batch_id and s.position = t.position
+            )
+            union
+            select t.{key} from {silver} t join {STAGE} s on s.{key} = t.{key}
+            where s.batch_id > t.batch_id
+                and ({_values(dataset, "s")}) is distinct from ({_values(dataset, "t")})
+            """
+        ),
+        {"batches": batches},
+    )
+    connection.exec_driver_sql("analyze unfounded")
+
+
+def merge_again(connection: Connection, dataset: Dataset, batches: list[int]) -> None:
+    """Merge the staged records of batches that were judged again; the stage settles their keys.
+
+    A row that another, later batch wrote is not overwritten.
+    """
+    key, silver = dataset.key, dataset.silver_table
+    is_other = f"({_values(dataset, 't')}) is distinct from ({_values(dataset, 's')})"
+    connection.execute(
+        text(
+            f"""
+            update {silver} t
+            set {_assignments(dataset)}, batch_id = s.batch_id, position = s.position,
+                update_date = case when {is_other} then now() else t.update_date end
+            from {STAGE} s
+            where t.{key} = s.{key}
+                and (t.batch_id <= s.batch_id or t.batch_id = any(:batches))
+                and ({is_other} or t.{key} in (select {key} from unfounded))
+            """
+        ),
+        {"batches": batches},
+    )
+    _insert_new(connection, dataset)
+
+
+def _assignments(dataset: Dataset) -> str:
+    return ", ".join(f"{name} = s.{name}" for name in dataset.column_names if name != dataset.key)
+
+
+def merge(connection: Connection, dataset: Dataset) -> None:
+    """Merge the valid records of one staged batch into silver; equal rows are not touched.
+
+    A row that a later batch wrote is not overwritten.
+    """
     key, silver = dataset.key, dataset.silver_table
     if not is_empty(connection, silver):
-        assignments = ", ".join(f"{name} = s.{name}" for name in others)
         connection.exec_driver_sql(
             f"""
             update {silver} t
-            set {assignments}, update_date = now(), batch_id = s.batch_id, position = s.position
+            set {_assignments(dataset)}, update_date = now(), batch_id = s.batch_id,
+                position = s.position
             from {STAGE} s
-            where t.{key} = s.{key}
-            {"" if is_full else "and t.batch_id <= s.batch_id"}
-            and ({", ".join(f"t.{name}" for name in others)})
-                is distinct from ({", ".join(f"s.{name}" for name in others)})
+            where t.{key} = s.{key} and t.batch_id <= s.batch_id
+                and ({_values(dataset, "t")}) is distinct from ({_values(dataset, "s")})
             """
         )
+    _insert_new(connection, dataset)
+
+
+def _insert_new(connection: Connection, dataset: Dataset) -> None:
+    names, key, silver = dataset.column_names, dataset.key, dataset.silver_table
     with bulk_load(connection, silver):
         connection.exec_driver_sql(
             f"""

@@ -19,6 +19,7 @@ def archive(execution: Execution, *, renew_error_file: bool) -> int:
         rows = queries.rows(connection, "queries/batches.to_archive", dataset=dataset.name)
     moved = []
     for row in rows:
+        execution.check()
         stored = row["stored_name"]
         failpoints.hit("archive.before_move")
         if stored is not None:
@@ -29,11 +30,16 @@ def archive(execution: Execution, *, renew_error_file: bool) -> int:
                     folder / stored, row["reason_detail"] or {"message": row["reason"]}
                 )
         moved.append(row)
+        execution.progress(Step.ARCHIVE, len(moved), len(rows), activity="moving files")
         failpoints.hit("archive.after_move")
     held = None
     if renew_error_file:
         failpoints.hit("archive.before_error_file")
-        held = error_file.renew(execution.engine, dataset, settings.logs / dataset.error_file)
+        execution.progress(
+            Step.ARCHIVE, len(moved), len(rows), activity=f"writing {dataset.error_file}"
+        )
+        with execution.reading() as connection:
+            held = error_file.renew(connection, dataset, settings.logs / dataset.error_file)
     with execution.transaction() as connection:
         if held is not None:
             error_file.remember(connection, dataset, held)

@@ -53,8 +53,10 @@ def extract(execution: Execution, batch: Batch, take: Take) -> int:
                 count += len(records)
                 failpoints.hit("extract.in_copy")
                 # as many records a byte as so far
-                expected = count * batch.file_bytes // max(chunk.bytes_read, 1)
-                execution.progress(Step.EXTRACT, count, max(count, expected))
+                expected = max(count, count * batch.file_bytes // max(chunk.bytes_read, 1))
+                execution.read_so_far(count, chunk.bytes_read)
+                execution.progress(Step.EXTRACT, count, expected, activity="reading the file")
+                execution.progress(Step.LOAD, count, expected, activity="judging")
             file.verify(batch.sha256)
         if count == 0:
             raise UnreadableFileError("the file holds no records", code="empty")
@@ -68,15 +70,19 @@ def extract(execution: Execution, batch: Batch, take: Take) -> int:
         )
         execution.checkpoint(connection, Step.EXTRACT, count)
         failpoints.hit("extract.before_commit")
+    execution.finished(Step.EXTRACT, count)
     failpoints.hit("extract.after_commit")
     return count
 
 
-def replay(execution: Execution, batches: Sequence[Batch], take: Take) -> None:
-    """Read the records of batches from raw again and hand them on."""
-    done, total = 0, sum(batch.records or 0 for batch in batches)
+def replay(execution: Execution, batches: Sequence[Batch], take: Take, *, done: int = 0) -> int:
+    """Read the records of batches from raw again and hand them on.
+
+    `done` records were handed on before; returns how many were now.
+    """
+    total = done + sum(batch.records or 0 for batch in batches)
     for batch in batches:
-        with execution.engine.connect() as connection:
+        with execution.reading() as connection:
             found = queries.stream(
                 connection,
                 f"select record from {execution.dataset.raw_table} "
@@ -90,4 +96,5 @@ def replay(execution: Execution, batches: Sequence[Batch], take: Take) -> None:
                 take(batch.batch_id, first, records)
                 first += len(records)
                 done += len(records)
-                execution.progress(Step.LOAD, done, total)
+                execution.progress(Step.LOAD, done, total, activity="judging")
+    return done

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from etl import failpoints, validate
 from etl.db import queries, tables
 from etl.errors import RevenueError
-from etl.model import Batch, Rule
+from etl.model import Batch, Rule, Step
 
 if TYPE_CHECKING:
     from etl.execution import Execution
@@ -21,36 +21,52 @@ Counts = dict[str, int]
 """Records and rows of a batch by the names of etl.batch."""
 
 
+def records_of(counts: Mapping[int, Counts]) -> int:
+    """Return how many records these batches hold."""
+    return sum(
+        count["valid_records"] + count["invalid_records"] + count["superseded_records"]
+        for count in counts.values()
+    )
+
+
 def load(
     execution: Execution,
     connection: Connection,
     batches: Sequence[Batch],
     stage: Stage,
     *,
-    is_full: bool = False,
+    is_again: bool = False,
+    is_whole: bool = False,
 ) -> dict[int, Counts]:
     """Move the staged records of the batches; return each batch's counts.
 
-    `connection` is in the transaction that filled the stage; the caller commits it. `is_full`: the
-    stage holds every loaded batch, judged again, and silver becomes what the stage says.
+    `connection` is in the transaction that filled the stage; the caller commits it. `is_again`: the
+    batches were loaded before, and the stage settles their keys; `is_whole`: it holds every loaded
+    batch, and silver becomes what the stage says.
     """
     dataset = execution.dataset
     identities = [batch.batch_id for batch in batches]
     queries.execute(connection, "queries/batches.lock_dataset", dataset=dataset.name)
     _require_state(
-        connection, identities, {"loaded", "promoted"} if is_full else {"extracted"}, stage.judged
+        connection, identities, {"loaded", "promoted"} if is_again else {"extracted"}, stage.judged
     )
+    judged = sum(sum(found) for found in stage.judged.values())
+    execution.progress(Step.LOAD, judged, judged, activity="writing silver")
     failpoints.hit("load.before_merge")
     connection.exec_driver_sql("set local work_mem = '256MB'")  # each key of the stage is hashed
-    if is_full:
+    if is_again:
         queries.execute(connection, "queries/quality.forget_quarantine", batches=identities)
         queries.execute(connection, "queries/quality.quarantine_again")
     tables.supersede(connection, dataset)
     _count_violations(execution, connection, stage)
-    if is_full:
+    if is_again:
+        tables.remember_unfounded(connection, dataset, identities)
         tables.keep_newest(connection, dataset)
-        tables.remove_unstaged(connection, dataset)
-    tables.merge(connection, dataset, is_full=is_full)
+        if is_whole:
+            tables.remove_unstaged(connection, dataset)
+        tables.merge_again(connection, dataset, identities)
+    else:
+        tables.merge(connection, dataset)
     failpoints.hit("load.after_merge")
     counts = _counts(execution, connection, stage.judged)
     for batch_id, count in counts.items():
@@ -61,7 +77,7 @@ def load(
             run_id=execution.run_id,
             **count,
         )
-    if is_full:  # silver is what the stage says, whatever was lost before
+    if is_whole:  # silver is what the stage says, whatever was lost before
         queries.execute(connection, "queries/checks.expect_the_stage", dataset=dataset.name)
     else:
         more = sum(count["inserted_rows"] for count in counts.values())

@@ -40,11 +40,15 @@ def promote_batches(
     """
     dataset = execution.dataset
     touched = more = 0
+    execution.progress(Step.PROMOTE, 0, activity="waiting for gold")
     queries.execute(connection, "queries/batches.lock_gold")
-    for promotion in dataset.promote:
-        if promotion.only_full and not is_full:
-            continue
+    statements = [one for one in dataset.promote if is_full or not one.only_full]
+    for number, promotion in enumerate(statements, start=1):
         execution.check()
+        name = promotion.statement.replace("_", " ")
+        execution.progress(
+            Step.PROMOTE, touched, activity=f"{name} ({number} of {len(statements)})"
+        )
         bulk = (
             tables.bulk_load(connection, promotion.bulk)
             if promotion.bulk

@@ -67,9 +67,15 @@ class Stage:
     def filling(self) -> Iterator[None]:
         """Create the tables and take records until the block ends."""
         tables.create_stage(self._connection, self._dataset)
-        if self._again:
+        with self.filling_more(self._again):
+            yield
+
+    @contextlib.contextmanager
+    def filling_more(self, again: Sequence[int]) -> Iterator[None]:
+        """Take records until the block ends; verdicts of batches judged before are forgotten."""
+        if again:
             queries.execute(
-                self._connection, "queries/quality.forget_verdicts", batches=self._again
+                self._connection, "queries/quality.forget_verdicts", batches=list(again)
             )
         with (
             copying(self._connection) as stream,

@@ -179,3 +179,33 @@ select count(*) from etl.batch
 where
     (cast(:dataset as text) is null or dataset = :dataset)
     and (cast(:status as text) is null or status = :status);
+
+-- name: done_by_run
+-- Records that attempts before this one brought to raw and to silver.
+select
+    coalesce(sum(records) filter (where status in ('extracted', 'loaded', 'promoted')), 0)::bigint
+        as extracted,
+    coalesce(sum(records) filter (where status in ('loaded', 'promoted')), 0)::bigint as loaded
+from etl.batch
+where run_id = :run_id;
+
+-- name: newest_loaded
+-- The newest batches of a feed that can be judged again.
+select batch_id, file_name, records from etl.batch
+where dataset = :dataset and status in ('loaded', 'promoted')
+order by batch_id desc
+limit :limit;
+
+-- name: chosen
+-- The batches of a feed that can be judged again: these, or those accepted in a period, or all.
+select
+    batch_id, file_name, records, invalid_records, accepted_at,
+    coalesce(
+        (cast(:batches as bigint []) is null or batch_id = any(cast(:batches as bigint [])))
+        and (cast(:start as timestamptz) is null or accepted_at >= cast(:start as timestamptz))
+        and (cast(:before as timestamptz) is null or accepted_at < cast(:before as timestamptz)),
+        false
+    ) as is_chosen
+from etl.batch
+where dataset = :dataset and status in ('loaded', 'promoted')
+order by batch_id;

@@ -9,7 +9,11 @@ with batch as (
     from etl.batch as b
     where
         b.status in ('loaded', 'promoted')
-        and (b.run_id = :run_id or (:is_full and b.dataset = :dataset))
+        and (
+            b.run_id = :run_id
+            or b.batch_id = any(cast(:batches as bigint []))
+            or (:is_full and b.dataset = :dataset)
+        )
 )
 
 select

@@ -32,3 +32,18 @@ select rule_id, code, column_name, kind, parameters, judges, severity, message, 
 from dq.rule
 where dataset = :dataset and active
 order by ordinal, rule_id;
+
+-- name: history
+-- Every version of the rules of a feed, in the order in which they came.
+select h.rule_id, h.version, h.rule
+from dq.rule_history as h
+join dq.rule as r on r.rule_id = h.rule_id
+where r.dataset = :dataset
+order by h.changed_at, h.rule_id, h.version;
+
+-- name: fired
+-- How often each rule fired in these batches.
+select rule_id, sum(records)::bigint as records
+from dq.rule_count
+where batch_id = any(:batches)
+group by rule_id;

@@ -1,9 +1,13 @@
 -- name: enqueue
 -- Put a run into the queue.
-insert into etl.run (dataset, status, trigger, source_file, is_full, requested_by, schedule_id, planned_at)
+insert into etl.run (
+    dataset, status, trigger, source_file, is_full, requested_by, schedule_id, planned_at, batches,
+    again_of
+)
 values (
     :dataset, 'queued', :trigger, :source_file, :is_full, :requested_by,
-    cast(:schedule_id as bigint), cast(:planned_at as timestamptz)
+    cast(:schedule_id as bigint), cast(:planned_at as timestamptz), cast(:batches as bigint []),
+    cast(:again_of as bigint)
 )
 on conflict (schedule_id, planned_at) do nothing
 returning run_id;
@@ -40,21 +44,23 @@ set
 from next
 where r.run_id = next.run_id
 returning
-    r.run_id, r.dataset, r.source_file, r.is_full, r.attempt, r.requested_by, r.trigger, r.until;
+    r.run_id, r.dataset, r.source_file, r.is_full, r.batches, r.attempt, r.requested_by, r.trigger,
+    r.until;
 
 -- name: begin
 -- Start a run at once (a foreground run); no row while the feed is busy.
 insert into etl.run (
-    dataset, status, trigger, source_file, is_full, until, requested_by, worker_id, attempt, started_at
+    dataset, status, trigger, source_file, is_full, batches, until, requested_by, worker_id, attempt,
+    started_at
 )
 select
-    :dataset, 'running', :trigger, :source_file, :is_full, :until, :requested_by, :worker_id, 1,
-    clock_timestamp()
+    :dataset, 'running', :trigger, :source_file, :is_full, cast(:batches as bigint []), :until,
+    :requested_by, :worker_id, 1, clock_timestamp()
 where
     not exists (
         select from etl.run where dataset = :dataset and status in ('running', 'lost')
     )
-returning run_id, dataset, source_file, is_full, attempt, requested_by, trigger, until;
+returning run_id, dataset, source_file, is_full, batches, attempt, requested_by, trigger, until;
 
 -- name: busy
 -- What occupies a feed, for the message of somebody who waits.
@@ -112,9 +118,10 @@ set
 where run_id = :run_id and status in ('queued', 'running', 'lost')
 returning run_id, status;
 
--- name: is_cancelled
--- Whether somebody asked to cancel the run.
-select cancel_requested_at is not null from etl.run where run_id = :run_id;
+-- name: cancelled_by
+-- Who asked to cancel the run; NULL while nobody did.
+select cancel_requested_by from etl.run
+where run_id = :run_id and cancel_requested_at is not null;
 
 -- name: requeue
 -- Resume: the run goes back to the queue and goes on from its last checkpoint.
@@ -126,28 +133,71 @@ where run_id = :run_id and status in ('failed', 'cancelled', 'lost')
 returning run_id;
 
 -- name: begin_step
--- A step begins, or begins again after a crash.
-insert into etl.step (run_id, step, status, total_records)
-values (:run_id, :step, 'running', cast(:total_records as bigint))
+-- An attempt at a step begins; `done_records` are behind it already. After a crash it begins again:
+-- what is shown as done stays.
+insert into etl.step (
+    run_id, step, status, attempted_at, attempted_records, reached_records, done_records
+)
+values (
+    :run_id, :step, 'running', clock_timestamp(), :done_records, :done_records, :done_records
+)
 on conflict (run_id, step) do update
-set status = 'running', started_at = clock_timestamp(), ended_at = null,
-    total_records = excluded.total_records;
+set
+    status = 'running',
+    ended_at = null,
+    attempted_at = excluded.attempted_at,
+    attempted_records = excluded.attempted_records,
+    reached_records = excluded.reached_records,
+    done_records = greatest(etl.step.done_records, excluded.done_records),
+    total_records = case when etl.step.status <> 'succeeded' then etl.step.total_records end,
+    activity = null;
+
+-- name: reopen_step
+-- A step goes on with the next batch in the same attempt.
+update etl.step set status = 'running', ended_at = null, activity = null
+where run_id = :run_id and step = :step;
 
 -- name: checkpoint
 -- What a step has reached; committed with its work.
 update etl.step
-set status = 'succeeded', ended_at = clock_timestamp(), done_records = greatest(done_records, :done_records)
+set
+    status = 'succeeded',
+    ended_at = clock_timestamp(),
+    done_records = greatest(done_records, :done_records),
+    -- an estimate that was too low
+    total_records = case
+        when total_records is not null then greatest(total_records, done_records, :done_records)
+    end,
+    reached_records = :done_records,
+    activity = null
 where run_id = :run_id and step = :step;
 
 -- name: stop_steps
 -- What was running when the run ended.
-update etl.step set status = :status, ended_at = clock_timestamp()
+update etl.step set status = :status, ended_at = clock_timestamp(), activity = null
 where run_id = :run_id and status = 'running';
 
 -- name: progress
--- How far a step is; never goes backwards, and never waits for the step's own transaction.
+-- How far a step is. Neither the records done nor their share of the total ever goes backwards, and
+-- nothing waits for the step's own transaction.
 update etl.step as t
-set done_records = greatest(t.done_records, :done_records), total_records = cast(:total_records as bigint)
+set
+    done_records = greatest(t.done_records, :done_records),
+    reached_records = :done_records,
+    activity = cast(:activity as text),
+    total_records = case
+        when cast(:total_records as bigint) is null then t.total_records
+        when t.total_records is null or t.done_records = 0
+            then greatest(cast(:total_records as bigint), t.done_records, :done_records)
+        else greatest(
+            t.done_records,
+            :done_records,
+            least(
+                cast(:total_records as bigint),
+                t.total_records * greatest(t.done_records, :done_records) / t.done_records
+            )
+        )
+    end
 from (
     select run_id, step from etl.step
     where run_id = :run_id and step = :step and status = 'running'
@@ -156,7 +206,8 @@ from (
 where t.run_id = free.run_id and t.step = free.step;
 
 -- name: totals
--- What the batches of a run add up to; those of a full run are all that silver was made of.
+-- What the batches of a run add up to; those of a full run are all that silver was made of, and
+-- those judged again are its own as well.
 select
     count(*) as batches,
     count(*) filter (where status in ('loaded', 'promoted')) as loaded_batches,
@@ -174,7 +225,12 @@ select
 from etl.batch
 where
     run_id = :run_id
+    or batch_id = any(cast(:batches as bigint []))
     or (:is_full and dataset = :dataset and status in ('loaded', 'promoted'));
+
+-- name: widen
+-- Judging some batches again was not enough: the run judges every batch again.
+update etl.run set is_full = true where run_id = :run_id;
 
 -- name: finish
 -- The run ends.
@@ -247,12 +303,14 @@ select
     r.run_id, r.dataset, r.status, r.trigger, r.source_file, r.is_full, r.requested_by,
     r.requested_at, r.started_at, r.ended_at, r.attempt, r.read_records, r.valid_records,
     r.invalid_records, r.superseded_records, r.inserted_rows, r.updated_rows, r.unchanged_rows,
-    r.warning_records, r.is_balanced, r.reason,
+    r.warning_records, r.is_balanced, r.reason, r.again_of,
     extract(epoch from coalesce(r.ended_at, clock_timestamp()) - r.started_at)::float as seconds
 from etl.run as r
 where
     (cast(:dataset as text) is null or r.dataset = :dataset)
     and (cast(:status as text) is null or r.status = :status)
+    and (cast(:trigger as text) is null or r.trigger = :trigger)
+    and (cast(:since as timestamptz) is null or r.requested_at >= :since)
 order by r.run_id desc
 limit :limit offset :offset;
 
@@ -261,7 +319,40 @@ limit :limit offset :offset;
 select count(*) from etl.run as r
 where
     (cast(:dataset as text) is null or r.dataset = :dataset)
-    and (cast(:status as text) is null or r.status = :status);
+    and (cast(:status as text) is null or r.status = :status)
+    and (cast(:trigger as text) is null or r.trigger = :trigger)
+    and (cast(:since as timestamptz) is null or r.requested_at >= :since);
+
+-- name: trend
+-- How long the newest ended runs that the same filters find took, and what they read; oldest first.
+select * from (
+    select
+        r.run_id, r.dataset, r.status, r.ended_at, r.read_records, r.invalid_records,
+        extract(epoch from r.ended_at - r.started_at)::float as seconds
+    from etl.run as r
+    where
+        r.ended_at is not null
+        and r.started_at is not null
+        and (cast(:dataset as text) is null or r.dataset = :dataset)
+        and (cast(:status as text) is null or r.status = :status)
+        and (cast(:trigger as text) is null or r.trigger = :trigger)
+        and (cast(:since as timestamptz) is null or r.requested_at >= :since)
+    order by r.run_id desc
+    limit :limit
+) as newest
+order by run_id;
+
+-- name: is_any_moving
+-- Whether a run waits or runs.
+select exists (select from etl.run where status in ('queued', 'running', 'lost'));
+
+-- name: worker_heartbeat
+-- The newest sign of life of a worker; NULL when none runs.
+select max(heartbeat_at) from etl.worker where kind = 'worker' and stopped_at is null;
+
+-- name: again
+-- The runs that repeat a run.
+select run_id, status from etl.run where again_of = :run_id order by run_id;
 
 -- name: one
 -- One run, whole.
@@ -273,20 +364,23 @@ where r.run_id = :run_id;
 -- name: steps
 -- The steps of a run in their order.
 select
-    step, status, started_at, ended_at, done_records, total_records,
-    extract(epoch from coalesce(ended_at, clock_timestamp()) - started_at)::float as seconds
+    step, status, started_at, attempted_at, ended_at, done_records, total_records,
+    attempted_records, reached_records, activity,
+    extract(
+        epoch from coalesce(ended_at, clock_timestamp()) - coalesce(attempted_at, started_at)
+    )::float as seconds
 from etl.step
 where run_id = :run_id
 order by array_position(array['extract', 'load', 'promote', 'archive'], step);
 
 -- name: batches
--- The batches of a run.
+-- The batches that a run took, and those that it judged again.
 select
     batch_id, kind, file_name, stored_name, file_bytes, status, records, valid_records,
     invalid_records, superseded_records, inserted_rows, updated_rows, unchanged_rows,
-    warning_records, duplicate_of, reason_code, reason, accepted_by, accepted_at
+    warning_records, duplicate_of, reason_code, reason, accepted_by, accepted_at, run_id
 from etl.batch
-where run_id = :run_id
+where run_id = :run_id or batch_id = any(cast(:batches as bigint []))
 order by batch_id;
 
 -- name: queued_like
@@ -297,5 +391,6 @@ where
     and status = 'queued'
     and is_full = :is_full
     and source_file is not distinct from cast(:source_file as text)
+    and batches is not distinct from cast(:batches as bigint [])
 order by run_id
 limit 1;

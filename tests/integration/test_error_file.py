@@ -68,7 +68,8 @@ def assert_current(pipeline: Pipeline, dataset: str) -> None:
     path = path_of(pipeline, dataset)
     found = path.read_bytes()
     other = path.with_name(f"anew{path.suffix}")
-    error_file.renew(pipeline.engine, datasets.get(dataset), other)
+    with pipeline.engine.connect() as connection:
+        error_file.renew(connection, datasets.get(dataset), other)
     assert found == other.read_bytes()
     count = pipeline.value(
         "select count(*) from dq.quarantine where dataset = :dataset and status = 'open'",

@@ -175,3 +175,56 @@ def test_colours_are_left_to_the_theme() -> None:
     )
     for figure in figures:
         assert "color" not in json.dumps(figure.to_plotly_json()["data"], default=str)
+
+
+RUN = {
+    "run_id": 7,
+    "status": "warned",
+    "seconds": 2.5,
+    "read_records": 1_000,
+    "valid_records": 900,
+    "invalid_records": 100,
+    "superseded_records": 0,
+    "inserted_rows": 850,
+    "updated_rows": 0,
+    "unchanged_rows": 50,
+}
+
+
+def test_the_flow_of_records_adds_up_and_leaves_empty_ways_out() -> None:
+    [flow] = charts.record_flow(RUN).data
+    assert list(flow.node.label) == [
+        "Read 1,000",
+        "Valid 900",
+        "Invalid 100",
+        "Inserted 850",
+        "Unchanged 50",
+    ]
+    ways = list(zip(flow.link.source, flow.link.target, flow.link.value, strict=True))
+    assert ways == [(0, 1, 900), (0, 2, 100), (1, 3, 850), (1, 4, 50)]
+    for node, count in ((0, 1_000), (1, 900)):
+        assert sum(value for source, _, value in ways if source == node) == count
+
+
+def test_the_timeline_places_steps_after_each_other() -> None:
+    bars = [
+        charts.Bar(name="Extract", start=0.0, seconds=4.0, words="<b>x</b>", colour="#2F8F5B"),
+        charts.Bar(name="Load", start=0.5, seconds=12.0, words="running", colour="#3B6FD4"),
+    ]
+    figure = charts.run_timeline(bars)
+    [bar] = figure.data
+    assert list(bar.base) == [0.0, 0.5]
+    assert list(bar.text) == ["4.00 s", "12 s"]
+    assert "&lt;b&gt;x" in bar.hovertext[0]
+    assert figure.layout.xaxis.range[1] > 12.5
+    assert charts.run_timeline([]).layout.xaxis.range[1] == 1
+
+
+def test_trends_hold_every_run() -> None:
+    runs = [RUN, {**RUN, "run_id": 8, "status": "failed", "seconds": 80.0}]
+    [bar] = charts.run_durations(runs, {"warned": "#B7791F", "failed": "#C8372D"}).data
+    assert list(bar.x) == ["#7", "#8"]
+    assert list(bar.marker.color) == ["#B7791F", "#C8372D"]
+    good, bad = charts.run_volumes(runs).data
+    assert list(good.y) == [900, 900]
+    assert list(bad.y) == [100, 100]
