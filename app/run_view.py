@@ -334,6 +334,7 @@ def _show_rules(run: dict[str, Any]) -> None:
 
 def _show_log(run_id: int, *, limit: int = LOG_LINES, is_live: bool = False) -> None:
     st.subheader("Log")
+    components.link("logs", "Search it", icon=":material/search:", run=run_id)
     levels = list(LEVELS)
     if not is_live:
         level = components.filter_pills(

@@ -145,6 +145,7 @@ def run_schedule_now(desk: Desk, schedule_id: int) -> Started:
             dataset=schedule["dataset"],
             source_file=None,
             is_full=False,
+            batches=None,
         )
         run_id = waiting or runs.enqueue(
             connection, schedule["dataset"], actor=desk.operator.name, schedule_id=schedule_id

@@ -95,6 +95,10 @@ def test_a_cancel_ends_a_long_statement(
         pipeline.run("sales")
         with pipeline.engine.begin() as connection:  # something to change when judged again
             connection.exec_driver_sql("delete from silver.sales where position < 100")
+            connection.exec_driver_sql(
+                "update etl.expected set rows = (select count(*) from silver.sales) "
+                "where dataset = 'sales' and layer = 'silver'"
+            )
     else:
         land(pipeline)
     with working(pipeline), held(pipeline, table):
