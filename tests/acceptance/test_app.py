@@ -3,62 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Page, Request, expect
 
-from tests.browser import PAGES, App, a_home, chromium, settle, up
+from tests.acceptance.conftest import environment, revenue
+from tests.browser import PAGES, App, a_home, settle, up
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and /usr/bin/chromium")
-
-
-@pytest.fixture(scope="module")
-def app() -> Iterator[App]:
-    with a_home() as home, up(home) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    expect.set_options(timeout=20_000)
-    yield page
-    context.close()
-
-
-def _environment() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if not key.startswith("REVENUE_")}
-
-
-def revenue(home: Path, *arguments: str) -> dict[str, object]:
-    """Run the command beside the app and return its JSON."""
-    done = subprocess.run(
-        [sys.executable, "-m", "app.cli", *arguments, "--json"],
-        env={**_environment(), "REVENUE_HOME": str(home)},
-        cwd=home,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
 def test_every_page_opens_without_an_error_and_asks_nobody_else(app: App, page: Page) -> None:
@@ -134,7 +93,7 @@ def test_a_killed_run_is_resumed_and_a_killed_worker_replaced(app: App) -> None:
     revenue(app.home, "generate", "sales", "--records", "60000", "--seed", "5")
     killed = subprocess.Popen(
         [sys.executable, "-m", "app.cli", "run", "sales", "--json"],
-        env={**_environment(), "REVENUE_HOME": str(app.home)},
+        env={**environment(), "REVENUE_HOME": str(app.home)},
         cwd=app.home,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
