@@ -93,7 +93,12 @@ def up(home: Path, *options: str, ready: float | None = 90) -> Iterator[App]:
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "app.cli", "up", "--no-browser", "--port", str(port), *options],
-        env={**environment, "REVENUE_HOME": str(home), "PYTHONUNBUFFERED": "1"},
+        env={
+            **environment,
+            "REVENUE_HOME": str(home),
+            "REVENUE_METRICS_PORT": str(free_port()),
+            "PYTHONUNBUFFERED": "1",
+        },
         cwd=home,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -60,7 +60,11 @@ class Commands:
 
     def environment(self, **more: str) -> dict[str, str]:
         plain = {key: value for key, value in os.environ.items() if not key.startswith("REVENUE_")}
-        plain |= {"REVENUE_DATABASE_URL": self.url, "REVENUE_HOME": str(self.home)}
+        plain |= {
+            "REVENUE_DATABASE_URL": self.url,
+            "REVENUE_HOME": str(self.home),
+            "REVENUE_METRICS_PORT": "0",
+        }
         return {**plain, **more}
 
     def traces(self, secret: str = PLANTED) -> list[str]:
