@@ -320,11 +320,11 @@ def _show_rules(run: dict[str, Any]) -> None:
     components.list_table(
         rules,
         {
-            "message": components.text_column("Message", width=190),
+            "message": components.text_column("Message", width=180),
+            "records": components.count_column("Records", help="How many records broke it"),
             "severity": components.text_column("Then", width=70),
             "column": components.text_column("Column", width=110),
             "version": components.count_column("Version"),
-            "records": components.count_column("Records", help="How many records broke it"),
         },
         alt="The rules that judged this run",
         key="run_rules",

@@ -395,6 +395,7 @@ def ask_cron(cron: str, zone: str, key: str) -> tuple[str, str]:
         list(USUAL),
         key=usual,
         on_change=take_usual,
+        wrap=True,
         label_visibility="collapsed",
     )
     zones = sorted(zoneinfo.available_timezones())

@@ -185,7 +185,10 @@ union all
 select
     dataset || '/' || layer, dataset, null,
     'the check of ' || layer || ' does not balance: '
-    || string_agg(leg || ' (' || left_side || ' against ' || right_side || ')', '; ' order by leg)
+    || string_agg(
+        leg || ' (' || rtrim(to_char(left_side, 'FM999,999,999,999,999,990.99'), '.') || ' against '
+        || rtrim(to_char(right_side, 'FM999,999,999,999,999,990.99'), '.') || ')', '; ' order by leg
+    )
 from etl.finding
 where not is_balanced and (cast(:dataset as text) is null or dataset = :dataset)
 group by dataset, layer;
