@@ -40,6 +40,7 @@ from etl.masking import mask, mask_values
 from etl.model import Step
 from etl.settings import PREFIX, Settings
 
+_WORKER_NICENESS = 5  # pages go first where a run and a page want the same core
 STRICT_STATUS = 3
 _out = Console(width=None if sys.stdout.isatty() else 200)
 _err = Console(stderr=True)
@@ -789,6 +790,8 @@ def worker() -> None:
     from etl import worker as workers
 
     settings, stop = _service("worker")
+    if hasattr(os, "nice"):
+        os.nice(_WORKER_NICENESS)
     with (
         _engine(settings) as opened,
         exporter.serving(opened.engine, settings, warn=lambda line: log.say("warning", line)),

@@ -193,7 +193,8 @@ def _show_steps(run: dict[str, Any]) -> None:
         for name in Step:
             with st.container(border=True, gap="xsmall", height="stretch"):
                 _show_step(name, steps.get(name))
-    bars = _bars(run)
+    # drawn once the run is over: a chart that is drawn anew each second makes the page slow
+    bars = _bars(run) if RunStatus(run["status"]).is_over else []
     if bars:
         with st.container(border=True, gap="xsmall"):
             st.caption(
