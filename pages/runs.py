@@ -29,6 +29,8 @@ def show_list() -> None:
     show_start()
     filters = show_filters()
     moving = bool(reads.value("queries/runs.is_any_moving"))
+    # outside of what is drawn every two seconds: it changes when a run ends
+    show_trend(query_filters(filters))
     components.live(every="2s" if moving else None)(show_runs)(filters, moving)
 
 
@@ -75,12 +77,16 @@ def show_filters() -> dict[str, Any]:
     return {"dataset": dataset, "status": status, "trigger": trigger, "within": within}
 
 
+def query_filters(chosen: dict[str, Any]) -> dict[str, Any]:
+    within = chosen["within"]
+    since = dt.datetime.now(dt.UTC) - dt.timedelta(hours=PERIODS[within]) if within else None
+    return {**{name: chosen[name] for name in ("dataset", "status", "trigger")}, "since": since}
+
+
 def show_runs(chosen: dict[str, Any], was_moving: bool) -> None:
     if was_moving and not reads.value("queries/runs.is_any_moving"):
         st.rerun()
-    within = chosen["within"]
-    since = dt.datetime.now(dt.UTC) - dt.timedelta(hours=PERIODS[within]) if within else None
-    filters = {**{name: chosen[name] for name in ("dataset", "status", "trigger")}, "since": since}
+    filters = query_filters(chosen)
     total = reads.value("queries/runs.count", **filters)
     if not total and any(filters.values()):
         components.empty_state(
@@ -95,7 +101,6 @@ def show_runs(chosen: dict[str, Any], was_moving: bool) -> None:
             label="Upload or generate a file",
         )
         return
-    show_trend(filters)
     everything = components.Download(
         file_name="runs.csv",
         data=lambda: components.as_csv(
