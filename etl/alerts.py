@@ -12,18 +12,19 @@ ends, because an alert that comes twice, with the same number, is better than on
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from etl import alert_kinds, channels
+from etl import alert_kinds, background, channels
 from etl.alert_kinds import KINDS, duration_words, moment_words
 from etl.channels import DeliveryError, Message
 from etl.db import queries
@@ -301,16 +302,8 @@ def watch(engine: Engine, settings: Settings, stop: threading.Event) -> None:
             stop.wait(settings.poll_seconds)
 
 
-@contextlib.contextmanager
-def watching(engine: Engine, settings: Settings) -> Iterator[None]:
+def watching(engine: Engine, settings: Settings) -> AbstractContextManager[None]:
     """Watch from a thread of its own."""
-    stop = threading.Event()
-    thread = threading.Thread(
-        target=watch, args=(engine, settings, stop), name="alerts", daemon=True
+    return background.going_on(
+        partial(watch, engine, settings), name="alerts", patience=_STOP_SECONDS
     )
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(timeout=_STOP_SECONDS)

@@ -12,7 +12,8 @@ import datetime as dt
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -22,7 +23,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from etl import datasets
+from etl import background, datasets
 from etl.db import counts, queries
 from etl.errors import DatabaseError, RevenueError
 from etl.model import Dataset
@@ -342,19 +343,11 @@ def watch(
         stop.wait(max(0.0, next_turn - time.monotonic()))
 
 
-@contextlib.contextmanager
-def watching(engine: Engine, settings: Settings) -> Iterator[None]:
-    """Watch from a thread of its own meanwhile."""
-    stop = threading.Event()
-    thread = threading.Thread(
-        target=watch, args=(engine, settings, stop), name="monitor", daemon=True
+def watching(engine: Engine, settings: Settings) -> AbstractContextManager[None]:
+    """Watch from a thread of its own meanwhile; a long count need not be waited for."""
+    return background.going_on(
+        partial(watch, engine, settings), name="monitor", patience=_STOP_SECONDS
     )
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(_STOP_SECONDS)  # a long count need not be waited for
 
 
 def _do(engine: Engine, task: Task, failing: set[str]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -32,20 +33,21 @@ def ship(connection: Connection, dataset: Dataset) -> None:
 
 def active(connection: Connection, dataset: str) -> list[Rule]:
     """Return the active rules in the order of their messages."""
-    return [
-        Rule(
-            code=row["code"],
-            column=row["column_name"],
-            kind=row["kind"],
-            message=row["message"],
-            severity=Severity(row["severity"]),
-            judges=Judges(row["judges"]),
-            parameters=row["parameters"],
-            rule_id=row["rule_id"],
-            version=row["version"],
-        )
-        for row in queries.rows(connection, "queries/rules.active", dataset=dataset)
-    ]
+    return [_rule(row) for row in queries.rows(connection, "queries/rules.active", dataset=dataset)]
+
+
+def _rule(stored: Mapping[str, Any]) -> Rule:
+    return Rule(
+        code=stored["code"],
+        column=stored["column_name"],
+        kind=stored["kind"],
+        message=stored["message"],
+        severity=Severity(stored["severity"]),
+        judges=Judges(stored["judges"]),
+        parameters=stored["parameters"],
+        rule_id=stored["rule_id"],
+        version=stored["version"],
+    )
 
 
 def fingerprint(rules: Sequence[Rule]) -> str:
@@ -65,20 +67,7 @@ def of_fingerprint(connection: Connection, dataset: str, wanted: str) -> list[Ru
         stored = row["rule"]
         state.pop(row["rule_id"], None)
         if stored["active"]:
-            state[row["rule_id"]] = (
-                stored["ordinal"],
-                Rule(
-                    code=stored["code"],
-                    column=stored["column_name"],
-                    kind=stored["kind"],
-                    message=stored["message"],
-                    severity=Severity(stored["severity"]),
-                    judges=Judges(stored["judges"]),
-                    parameters=stored["parameters"],
-                    rule_id=row["rule_id"],
-                    version=row["version"],
-                ),
-            )
+            state[row["rule_id"]] = (stored["ordinal"], _rule(stored))
         ordered = sorted(state.values(), key=lambda one: (one[0], one[1].rule_id))
         rules = [rule for _, rule in ordered]
         if fingerprint(rules) == wanted:
