@@ -180,6 +180,24 @@ def test_verdicts_and_values_are_the_oracles(dataset: str, records: Any) -> None
     check()
 
 
+@pytest.mark.parametrize(
+    ("joined", "day"),
+    [
+        ("2000-01-01T23:59:59", "2000-01-01"),
+        ("2000-01-01T10:00:00+05:30", "2000-01-01"),
+        ("2000-01-01T24:00:00", None),
+        ("2000-02-30T10:00:00", None),
+        ("2000-01-01T10:00:00+25:00", None),
+    ],
+)
+def test_the_day_of_an_impossible_time_is_none(joined: str, day: str | None) -> None:
+    declared = datasets.get("customers")
+    record = json.dumps({"customer_id": "C1", "join_date": joined}).encode()
+    judged = validate.judge([record], declared, declared.rules)
+    assert judged.dq_errors.to_pylist() == [None]
+    assert judged.columns["join_date"].to_pylist() == [day]
+
+
 def test_blocks_and_odd_records_are_joined_in_order() -> None:
     declared = datasets.get("sales")
     records = [json.dumps({"transaction_id": f"T{n}"}).encode() for n in range(2500)]
