@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from etl.execution import Execution
 from etl.masking import mask
 from etl.model import Batch, Dataset, Leg, RunStatus, Step
 from etl.steps.again import judge_again
-from etl.steps.archive import archive
+from etl.steps.archive import archive, renew_error_file
 from etl.steps.extract import extract, replay
 from etl.steps.load import Counts, load, records_of
 from etl.steps.promote import promote
@@ -60,22 +61,27 @@ def execute(execution: Execution) -> Outcome:
             execution.rules = rules.active(connection, dataset.name)
             execution.rule_set = rules.fingerprint(execution.rules)
     changed = False
-    if batches:
-        _take(execution, batches)
-        execution.check()
-    if batches and execution.takes(Step.PROMOTE):
-        execution.begin(Step.PROMOTE)
-        touched = promote(execution)
-        if touched:
-            execution.log("info", f"promoted {touched:,} changes to gold", step=Step.PROMOTE)
-        changed = any(batch.status in {"accepted", "extracted", "loaded"} for batch in batches)
-    if execution.is_full or is_reprocess:
-        changed = _judge_again(execution) or changed
-    if (batches or changed) and execution.takes(Step.ARCHIVE):
-        # a batch that a run before this one promoted may have left invalid records, too
-        renew = changed or any(batch.status == "promoted" for batch in batches)
-        execution.begin(Step.ARCHIVE)
-        archive(execution, renew_error_file=renew)
+    renewal = None
+    archives = execution.takes(Step.ARCHIVE)
+    with ThreadPoolExecutor(1, thread_name_prefix="error-file") as beside:
+        if batches:
+            _take(execution, batches)
+            execution.check()
+        if batches and execution.takes(Step.PROMOTE):
+            changed = any(batch.status in {"accepted", "extracted", "loaded"} for batch in batches)
+            # a batch that a run before this one promoted may have left invalid records, too
+            if archives and (changed or any(batch.status == "promoted" for batch in batches)):
+                renewal = beside.submit(renew_error_file, execution)  # it does not need gold
+            execution.begin(Step.PROMOTE)
+            touched = promote(execution)
+            if touched:
+                execution.log("info", f"promoted {touched:,} changes to gold", step=Step.PROMOTE)
+        if (execution.is_full or is_reprocess) and _judge_again(execution):
+            changed = True
+            renewal = beside.submit(renew_error_file, execution)
+        if (batches or changed) and archives:
+            execution.begin(Step.ARCHIVE)
+            archive(execution, renewal=renewal)
     return _finish(execution, refused=refused, changed=changed, went_on=bool(batches))
 
 

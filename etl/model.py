@@ -91,6 +91,7 @@ class Promotion:
     statement: str
     bulk: str = ""  # the table that it may fill whole
     only_full: bool = False  # only after every batch was judged again: silver may have lost rows
+    remembers: bool = False  # fills a temporary table only
     adds_rows: bool = False  # each row it touches is one more of the feed in gold
 
 

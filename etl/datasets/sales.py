@@ -239,10 +239,12 @@ DATASET = Dataset(
             severity=Severity.WARN,
         ),
     ),
-    silver_indexes=("product_id, batch_id",),
     promote=(
+        Promotion(statement="remember_span", remembers=True),
+        Promotion(statement="remember_customers", remembers=True),
+        Promotion(statement="remember_products", remembers=True),
+        Promotion(statement="remember_left_products", remembers=True),
         Promotion(statement="extend_dim_date"),
-        Promotion(statement="remember_left_products"),
         Promotion(statement="insert_inferred_customers"),
         Promotion(statement="upsert_products"),
         Promotion(statement="update_transactions"),
@@ -252,6 +254,6 @@ DATASET = Dataset(
         Promotion(statement="delete_left_customers", only_full=True),
         Promotion(statement="trim_dim_date"),
     ),
-    ledger=("rows_in_gold", "money_in_gold"),
+    ledger=("sales_in_gold",),
     gold_checks=("promoted_rows", "whole_calendar"),
 )

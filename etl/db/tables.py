@@ -38,24 +38,38 @@ def create_stage(connection: Connection, dataset: Dataset) -> None:
     )
 
 
+def analyze_stage(connection: Connection) -> None:
+    """Let the planner know the stage's size; a small sample is enough for joins by its key."""
+    connection.exec_driver_sql("set local default_statistics_target = 10")
+    connection.exec_driver_sql(f"analyze {STAGE}")
+    connection.exec_driver_sql("set local default_statistics_target to default")
+
+
 def supersede(connection: Connection, dataset: Dataset) -> None:
     """Move earlier valid records of a key in the same batch out of the stage."""
     key = dataset.key
     connection.exec_driver_sql(
         f"create temporary table repeated on commit drop as "
-        f"select batch_id, {key}, max(position) as last from {STAGE} "
-        f"group by batch_id, {key} having count(*) > 1"
+        f"select batch_id, {key} from {STAGE} group by batch_id, {key} having count(*) > 1"
     )
+    # by place: deleting by key would look every staged record up a second time
     connection.exec_driver_sql(
         f"""
-        with earlier as (
-            delete from {STAGE} s using repeated r
-            where s.batch_id = r.batch_id and s.{key} = r.{key} and s.position < r.last
-            returning s.batch_id, s.position, r.last
-        )
-        insert into dq.superseded (batch_id, position, superseded_by)
-        select batch_id, position, last from earlier
+        create temporary table earlier on commit drop as
+        select place, batch_id, position, last from (
+            select s.ctid as place, s.batch_id, s.position,
+                max(s.position) over (partition by s.batch_id, s.{key}) as last
+            from {STAGE} s join repeated r on r.batch_id = s.batch_id and r.{key} = s.{key}
+        ) as of_key
+        where position < last
         """
+    )
+    connection.exec_driver_sql(
+        f"delete from {STAGE} where ctid = any(array(select place from earlier))"
+    )
+    connection.exec_driver_sql(
+        "insert into dq.superseded (batch_id, position, superseded_by) "
+        "select batch_id, position, last from earlier"
     )
 
 

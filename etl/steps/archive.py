@@ -1,7 +1,8 @@
-"""Archive: the file of invalid records is renewed, and files leave the landing zone."""
+"""Archive: files leave the landing zone, and the file of invalid records is up to date."""
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from etl import error_file, failpoints, landing
@@ -12,8 +13,19 @@ if TYPE_CHECKING:
     from etl.execution import Execution
 
 
-def archive(execution: Execution, *, renew_error_file: bool) -> int:
-    """Move the files of finished batches, record it; return how many moved."""
+def renew_error_file(execution: Execution) -> error_file.Held:
+    """Bring the feed's file of open invalid records up to date; return what it holds now."""
+    dataset = execution.dataset
+    failpoints.hit("archive.before_error_file")
+    with execution.reading() as connection:
+        return error_file.renew(connection, dataset, execution.settings.logs / dataset.error_file)
+
+
+def archive(execution: Execution, *, renewal: Future[error_file.Held] | None) -> int:
+    """Move the files of finished batches, record it; return how many moved.
+
+    `renewal` is that of the file of invalid records, None where nothing in it can have changed.
+    """
     settings, dataset = execution.settings, execution.dataset
     with execution.engine.connect() as connection:
         rows = queries.rows(connection, "queries/batches.to_archive", dataset=dataset.name)
@@ -33,13 +45,10 @@ def archive(execution: Execution, *, renew_error_file: bool) -> int:
         execution.progress(Step.ARCHIVE, len(moved), len(rows), activity="moving files")
         failpoints.hit("archive.after_move")
     held = None
-    if renew_error_file:
-        failpoints.hit("archive.before_error_file")
-        execution.progress(
-            Step.ARCHIVE, len(moved), len(rows), activity=f"writing {dataset.error_file}"
-        )
-        with execution.reading() as connection:
-            held = error_file.renew(connection, dataset, settings.logs / dataset.error_file)
+    if renewal is not None:
+        activity = f"writing {dataset.error_file}"
+        execution.progress(Step.ARCHIVE, len(moved), len(rows), activity=activity)
+        held = renewal.result()
     with execution.transaction() as connection:
         if held is not None:
             error_file.remember(connection, dataset, held)

@@ -58,6 +58,8 @@ def promote_batches(
             done = queries.execute(
                 connection, f"gold/{dataset.name}.{promotion.statement}", batches=list(batches)
             )
+        if promotion.remembers:
+            continue
         touched += max(done.rowcount, 0)
         more += max(done.rowcount, 0) if promotion.adds_rows else 0
     if is_full and any(promotion.adds_rows for promotion in dataset.promote):

@@ -90,7 +90,7 @@ class Stage:
                 self._wait_for_verdicts()
             finally:
                 sys.setswitchinterval(patience)
-        self._connection.exec_driver_sql(f"analyze {tables.STAGE}")
+        tables.analyze_stage(self._connection)
 
     def add(self, batch_id: int, first: int, records: Sequence[bytes]) -> None:
         """Take records of a batch, the first of which stands at position `first` of its file.

@@ -1,6 +1,54 @@
 -- Silver sales to gold. `:batches` are the batches loaded and not yet promoted: every silver row
 -- that changed since the last promotion carries one of them.
 
+-- name: remember_span
+-- The days of the changed sales. What reads all of them only remembers: PostgreSQL divides such a
+-- reading among processes, but not one that writes.
+create temporary table span on commit drop as
+select date_trunc('year', min(date)) as first_day, date_trunc('year', max(date)) as last_year
+from silver.sales
+where batch_id = any(:batches);
+
+-- name: remember_customers
+-- The customers that the changed sales name.
+create temporary table named_customer on commit drop as
+select distinct customer_id
+from silver.sales
+where batch_id = any(:batches);
+
+-- name: remember_products
+-- The products of the changed sales, under each name and category given, with the newest such sale.
+create temporary table touched_product on commit drop as
+select product_id, product_name, category, max((batch_id << 32) | position) as newest
+from silver.sales
+where batch_id = any(:batches)
+group by product_id, product_name, category;
+
+-- name: remember_left_products
+-- Products whose name or category in gold may no longer stand: a corrected sale left them, or no
+-- longer gives what it gave, or no sale gave it.
+create temporary table left_product on commit drop as
+with unnamed as (
+    select product_id
+    from touched_product
+    group by product_id
+    having count(product_name) = 0 or count(category) = 0
+)
+
+select t.product_id
+from silver.sales as s
+join gold.transactions as t on t.transaction_id = s.transaction_id
+where s.batch_id = any(:batches) and t.product_id <> s.product_id
+union
+select s.product_id
+from unnamed as p
+join silver.sales as s on s.product_id = p.product_id and s.batch_id = any(:batches)
+join gold.transactions as t on t.transaction_id = s.transaction_id
+union
+select p.product_id
+from unnamed as p
+where not exists (select from gold.transactions as t where t.product_id = p.product_id);
+
 -- name: extend_dim_date
 -- Whole years of the data and no further.
 insert into gold.dim_date (
@@ -10,11 +58,7 @@ select
     d::date, extract(year from d), extract(quarter from d), extract(month from d),
     extract(day from d), date_trunc('month', d)::date, to_char(d, 'FMMonth'),
     to_char(d, 'Mon YYYY'), extract(isodow from d), to_char(d, 'FMDay')
-from (
-    select date_trunc('year', min(date)) as first_day, date_trunc('year', max(date)) as last_year
-    from silver.sales
-    where batch_id = any(:batches)
-) as span,
+from span,
 generate_series(
     least(span.first_day, (select min(date) from gold.dim_date)),
     span.last_year + interval '1 year - 1 day',
@@ -23,14 +67,6 @@ generate_series(
 where span.first_day is not null
 on conflict (date) do nothing;
 
--- name: remember_left_products
--- Products that a corrected sale leaves: their newest name may now be another sale's.
-create temporary table left_product on commit drop as
-select distinct t.product_id
-from silver.sales as s
-join gold.transactions as t on t.transaction_id = s.transaction_id
-where s.batch_id = any(:batches) and t.product_id <> s.product_id;
-
 -- name: insert_inferred_customers
 -- A sale whose customer is not known yet is not lost: it points to an inferred customer.
 insert into gold.customers (
@@ -38,68 +74,59 @@ insert into gold.customers (
 )
 select
     s.customer_id, 'Unknown', 'Unknown', true, statement_timestamp(), statement_timestamp()
-from (select distinct customer_id from silver.sales where batch_id = any(:batches)) as s
+from named_customer as s
 where not exists (select from gold.customers as c where c.customer_id = s.customer_id);
 
 -- name: upsert_products
--- A product shows the newest given name and category among its sales, by order of arrival.
-with changed as (
+-- A product shows the newest given name and category among its sales, by order of arrival. Where
+-- the changed sales give none, what gold shows still stands, unless the product was left.
+with given as (
+    select product_id, product_name, category, newest from touched_product
+    union all
     select
-        product_id,
-        max((batch_id << 32) | position) filter (where product_name is not null) as newest_name,
-        max((batch_id << 32) | position) filter (where category is not null) as newest_category
-    from silver.sales
-    where batch_id = any(:batches)
-    group by product_id
+        o.product_id, o.product_name, o.category, max((o.batch_id << 32) | o.position)
+    from left_product as l
+    join gold.transactions as t on t.product_id = l.product_id
+    join silver.sales as o
+        on o.transaction_id = t.transaction_id and o.product_id = l.product_id
+    group by o.product_id, o.product_name, o.category
+),
+
+named as (
+    select distinct on (product_id) product_id, product_name
+    from given
+    where product_name is not null
+    order by product_id asc, newest desc
+),
+
+grouped as (
+    select distinct on (product_id) product_id, category
+    from given
+    where category is not null
+    order by product_id asc, newest desc
 ),
 
 touched as (
-    select product_id, newest_name, newest_category from changed
-    union all
-    select product_id, null, null
-    from left_product
-    where product_id not in (select product_id from changed)
+    select product_id from touched_product
+    union
+    select product_id from left_product
 ),
 
 described as (
     select
         p.product_id,
-        coalesce(named.product_name, older_name.product_name) as product_name,
-        coalesce(grouped.category, older_category.category) as category
+        coalesce(n.product_name, still.product_name, p.product_id) as product_name,
+        coalesce(c.category, still.category, 'Unknown') as category
     from touched as p
-    left join silver.sales as named
-        on named.batch_id = any(:batches)
-        and named.batch_id = p.newest_name >> 32 and named.position = p.newest_name & 4294967295
-    left join silver.sales as grouped
-        on grouped.batch_id = any(:batches)
-        and grouped.batch_id = p.newest_category >> 32
-        and grouped.position = p.newest_category & 4294967295
-    left join lateral (
-        select o.product_name
-        from silver.sales as o
-        where
-            p.newest_name is null
-            and o.product_id = p.product_id
-            and o.product_name is not null
-        order by o.batch_id desc, o.position desc
-        limit 1
-    ) as older_name on true
-    left join lateral (
-        select o.category
-        from silver.sales as o
-        where
-            p.newest_category is null
-            and o.product_id = p.product_id
-            and o.category is not null
-        order by o.batch_id desc, o.position desc
-        limit 1
-    ) as older_category on true
+    left join named as n on n.product_id = p.product_id
+    left join grouped as c on c.product_id = p.product_id
+    left join gold.products as still
+        on still.product_id = p.product_id
+        and p.product_id not in (select product_id from left_product)
 )
 
 insert into gold.products as t (product_id, product_name, category, insert_date, update_date)
-select
-    product_id, coalesce(product_name, product_id), coalesce(category, 'Unknown'),
-    statement_timestamp(), statement_timestamp()
+select product_id, product_name, category, statement_timestamp(), statement_timestamp()
 from described
 on conflict (product_id) do update
 set
@@ -174,20 +201,27 @@ where
         select date_trunc('year', max(transaction_date)) + interval '1 year' from gold.transactions
     );
 
--- name: rows_in_gold
--- gold.transactions = silver.sales, row for row.
-select
-    'rows: silver.sales = gold.transactions' as leg,
-    (select count(*) from silver.sales) as left_side,
-    (select count(*) from gold.transactions) as right_side;
+-- name: sales_in_gold
+-- gold.transactions = silver.sales, row for row; and the money of silver, by the formula, equals
+-- the money of gold.
+with silver as (
+    select
+        count(*) as sales,
+        coalesce(sum(round(quantity * price * (1 - discount), 2)), 0) as money
+    from silver.sales
+),
 
--- name: money_in_gold
--- The money of silver, by the formula, equals the money of gold.
+gold as (
+    select count(*) as sales, coalesce(sum(total_value), 0) as money from gold.transactions
+)
+
 select
-    'money: silver.sales = gold.transactions' as leg,
-    (select coalesce(sum(round(quantity * price * (1 - discount), 2)), 0) from silver.sales)
-        as left_side,
-    (select coalesce(sum(total_value), 0) from gold.transactions) as right_side;
+    'rows: silver.sales = gold.transactions' as leg, silver.sales as left_side,
+    gold.sales as right_side
+from silver, gold
+union all
+select 'money: silver.sales = gold.transactions', silver.money, gold.money
+from silver, gold;
 
 -- name: promoted_rows
 -- Gold holds as many sales as promotions left there.
