@@ -136,7 +136,7 @@ def _own_legs(connection: Connection, dataset: Dataset) -> list[Finding]:
             found=Decimal(counts.silver_rows(connection, dataset)),
         )
     )
-    return legs + [_asked(connection, dataset, name, "gold") for name in dataset.gold_checks]
+    return legs + _asked(connection, dataset, dataset.gold_checks)
 
 
 def _counted_by_batch(
@@ -169,7 +169,7 @@ def _legs_to_gold(
     wrong = {
         leg.layer for leg in found if leg.dataset == dataset.name and not leg.is_balanced
     } & set(LAYERS)
-    legs = [_asked(connection, dataset, name, "gold") for name in dataset.ledger]
+    legs = _asked(connection, dataset, dataset.ledger)
     if "silver" in wrong and "gold" not in wrong:
         legs = [
             dataclasses.replace(leg, layer="silver", must_be=leg.found, found=leg.must_be)
@@ -178,16 +178,19 @@ def _legs_to_gold(
     return legs
 
 
-def _asked(connection: Connection, dataset: Dataset, name: str, layer: str) -> Finding:
-    row = queries.row(connection, f"gold/{dataset.name}.{name}")
-    assert row is not None
-    return Finding(
-        dataset=dataset.name,
-        leg=row["leg"],
-        layer=layer,
-        must_be=Decimal(row["left_side"]),
-        found=Decimal(row["right_side"]),
-    )
+def _asked(connection: Connection, dataset: Dataset, names: Sequence[str]) -> list[Finding]:
+    """Ask the named queries of the feed, each of which answers with a leg a row."""
+    return [
+        Finding(
+            dataset=dataset.name,
+            leg=row["leg"],
+            layer="gold",
+            must_be=Decimal(row["left_side"]),
+            found=Decimal(row["right_side"]),
+        )
+        for name in names
+        for row in queries.rows(connection, f"gold/{dataset.name}.{name}")
+    ]
 
 
 def _store(connection: Connection, found: Sequence[Finding], waiting: set[str]) -> None:

@@ -3294,12 +3294,6 @@ CREATE INDEX customers_by_batch ON silver.customers USING btree (batch_id);
 CREATE INDEX sales_by_batch ON silver.sales USING btree (batch_id);
 
 --
--- Name: sales_by_product_id; Type: INDEX; Schema: silver; Owner: -
---
-
-CREATE INDEX sales_by_product_id ON silver.sales USING btree (product_id, batch_id);
-
---
 -- Name: rule keep_rule_version; Type: TRIGGER; Schema: dq; Owner: -
 --
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -161,7 +162,13 @@ def test_printed_migrations_are_the_released_ones(name: str) -> None:
     from etl.db import migrate
 
     released = {migration.name: migration.sql for migration in migrate.released()}
-    assert released[name] == tables.migration(datasets.get(name))
+    dropped = re.findall(r"drop index silver\.(\w+);", "".join(released.values()))
+    kept = [
+        line
+        for line in released[name].splitlines(keepends=True)
+        if not any(line.startswith(f"create index {index} ") for index in dropped)
+    ]
+    assert "".join(kept) == tables.migration(datasets.get(name))
 
 
 def test_every_table_and_column_carries_a_comment(pipeline: Pipeline) -> None:

@@ -211,6 +211,75 @@ def test_blocks_and_odd_records_are_joined_in_order() -> None:
     assert np.flatnonzero(received.not_scalar["transaction_id"]).tolist() == [2400]
 
 
+@st.composite
+def records_as_text(draw: st.DrawFn) -> bytes:
+    """A sales record in any spelling: names twice, odd spaces, strings that look like members."""
+    strings = st.text(max_size=6) | st.sampled_from(
+        ['": 5', '":5', 'a": -1,', "x: 1", "\\", '\\"', ",", "}", "-0", "\u2028", "\0", "\ud800"]
+    )
+    tokens = (
+        strings.map(json.dumps)
+        | strings.filter(lambda value: value != "\ud800").map(
+            lambda value: json.dumps(value, ensure_ascii=False)
+        )
+        | st.sampled_from(
+            [
+                "null",
+                "1",
+                "-0",
+                "-0.0",
+                "1.50",
+                "1e400",
+                "1E+2",
+                "0.1e-7",
+                "123456789012345678901234",
+                "-1.005",
+                "true",
+                "[]",
+                "[1.50]",
+                "{}",
+                '{"id": 1}',
+            ]
+        )
+    )
+    product = st.lists(
+        st.tuples(st.sampled_from(["id", "name", "price", "extra"]), tokens), max_size=4
+    )
+    space = st.sampled_from(["", " ", "  ", "\n", "\r\n\t"])
+
+    def written(members: list[tuple[str, str]]) -> str:
+        inside = ",".join(
+            f"{draw(space)}{json.dumps(name)}{draw(space)}:{draw(space)}{value}{draw(space)}"
+            for name, value in members
+        )
+        return f"{{{inside}}}"
+
+    members = draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["transaction_id", "price", "quantity", "discount", "region", "x"]),
+                tokens,
+            )
+            | st.tuples(st.just("product"), product.map(written) | tokens),
+            max_size=6,
+        )
+    )
+    return written(members).encode()
+
+
+@settings(max_examples=300)
+@given(st.lists(records_as_text(), min_size=1, max_size=4))
+def test_plain_records_decode_as_beside_an_odd_one(records: list[bytes]) -> None:
+    declared = datasets.get("sales")
+    alone, beside = receive(records, declared), receive([*records, b"5"], declared)
+    assert alone.not_object is None
+    for name in declared.column_names:
+        assert alone.text[name].to_pylist() == beside.text[name].to_pylist()[:-1]
+        odd_alone, odd_beside = alone.not_scalar[name], beside.not_scalar[name]
+        expected = [False] * len(records) if odd_beside is None else odd_beside.tolist()[:-1]
+        assert ([False] * len(records) if odd_alone is None else odd_alone.tolist()) == expected
+
+
 def test_warnings_do_not_refuse() -> None:
     declared = datasets.get("sales")
     record = {
