@@ -40,7 +40,7 @@ from etl.masking import mask, mask_values
 from etl.model import Step
 from etl.settings import PREFIX, Settings
 
-_WORKER_NICENESS = 5  # pages go first where a run and a page want the same core
+_WORKER_NICENESS = 10  # pages go first where a run and a page want the same core
 STRICT_STATUS = 3
 _out = Console(width=None if sys.stdout.isatty() else 200)
 _err = Console(stderr=True)

@@ -37,15 +37,18 @@ def show_run(run_id: int) -> None:
         if is_over:
             run_dialogs.show_again_buttons(run)
     components.live(every=None if is_over else "1s")(_show_progress)(run_id, is_over)
-    if is_over:
-        _show_files(run)
-        _show_ledger(run)
-        left, right = st.columns(2, gap="medium")
-        with left:
-            _show_parameters(run)
-        with right:
-            _show_rules(run)
-        _show_log(run_id)
+    if not is_over:
+        # tables cost a browser more than all the rest: apart, they never hold the progress up
+        components.live(every="4s")(_show_tail)(run_id)
+        return
+    _show_files(run)
+    _show_ledger(run)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _show_parameters(run)
+    with right:
+        _show_rules(run)
+    _show_log(run_id)
 
 
 def _show_progress(run_id: int, was_over: bool) -> None:
@@ -57,9 +60,11 @@ def _show_progress(run_id: int, was_over: bool) -> None:
         _show_numbers(run)
         _show_flow(run)
     _show_steps(run)
-    if not was_over:
-        _show_files(run)
-        _show_log(run_id, limit=50, is_live=True)
+
+
+def _show_tail(run_id: int) -> None:
+    _show_files(reads.run(run_id))
+    _show_log(run_id, limit=50, is_live=True)
 
 
 # Head -----------------------------------------------------------------------------------
