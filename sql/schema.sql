@@ -99,6 +99,116 @@ SET default_tablespace = '';
 SET default_table_access_method = heap;
 
 --
+-- Name: prediction; Type: TABLE; Schema: dq; Owner: -
+--
+
+CREATE TABLE dq.prediction (
+    prediction_id bigint NOT NULL,
+    dataset text NOT NULL,
+    rules jsonb NOT NULL,
+    rule_set text NOT NULL,
+    first_day date,
+    last_day date,
+    data_version bigint,
+    requested_by text NOT NULL,
+    requested_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    run_id bigint,
+    result jsonb,
+    ended_at timestamp with time zone
+);
+
+--
+-- Name: TABLE prediction; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON TABLE dq.prediction IS 'What a set of rules would do to the records that came so far';
+
+--
+-- Name: COLUMN prediction.prediction_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.prediction.prediction_id IS 'Identity of the prediction';
+
+--
+-- Name: COLUMN prediction.dataset; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.prediction.dataset IS 'Feed';
+
+--
+-- Name: COLUMN prediction.rules; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.prediction.rules IS 'The rules that were tried, in order';
+
+--
+-- Name: COLUMN prediction.rule_set; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.prediction.rule_set IS 'Their fingerprint';
+
+--
+-- Name: COLUMN prediction.first_day; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.prediction.first_day IS 'First day of acceptance of the batches tried; null: all';
+
+--
+-- Name: COLUMN prediction.last_day; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.prediction.last_day IS 'Last day of acceptance';
+
+--
+-- Name: COLUMN prediction.data_version; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.prediction.data_version IS 'Data version of the feed that it was worked out against';
+
+--
+-- Name: COLUMN prediction.requested_by; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.prediction.requested_by IS 'Who asked';
+
+--
+-- Name: COLUMN prediction.requested_at; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.prediction.requested_at IS 'When';
+
+--
+-- Name: COLUMN prediction.run_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.prediction.run_id IS 'Run that worked it out';
+
+--
+-- Name: COLUMN prediction.result; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.prediction.result IS 'Counts, money by region and month, sample records';
+
+--
+-- Name: COLUMN prediction.ended_at; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.prediction.ended_at IS 'When it was done';
+
+--
+-- Name: prediction_prediction_id_seq; Type: SEQUENCE; Schema: dq; Owner: -
+--
+
+ALTER TABLE dq.prediction ALTER COLUMN prediction_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME dq.prediction_prediction_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
 -- Name: quarantine; Type: TABLE; Schema: dq; Owner: -
 --
 
@@ -116,7 +226,13 @@ CREATE TABLE dq.quarantine (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     version integer DEFAULT 1 NOT NULL,
-    CONSTRAINT quarantine_status_check CHECK ((status = ANY (ARRAY['open'::text, 'assigned'::text, 'fixed'::text, 'dismissed'::text])))
+    snoozed_until timestamp with time zone,
+    closed_batch_id bigint,
+    closed_position integer,
+    repair_id bigint,
+    CONSTRAINT quarantine_closed_check CHECK (((status <> ALL (ARRAY['fixed'::text, 'superseded'::text])) OR (closed_batch_id IS NOT NULL))),
+    CONSTRAINT quarantine_snoozed_check CHECK (((status = 'snoozed'::text) = (snoozed_until IS NOT NULL))),
+    CONSTRAINT quarantine_status_check CHECK ((status = ANY (ARRAY['open'::text, 'assigned'::text, 'snoozed'::text, 'back_to_source'::text, 'fixed'::text, 'dismissed'::text, 'superseded'::text])))
 );
 
 --
@@ -171,7 +287,7 @@ COMMENT ON COLUMN dq.quarantine.rule_set IS 'Fingerprint of the rules that judge
 -- Name: COLUMN quarantine.status; Type: COMMENT; Schema: dq; Owner: -
 --
 
-COMMENT ON COLUMN dq.quarantine.status IS 'open, assigned, fixed or dismissed';
+COMMENT ON COLUMN dq.quarantine.status IS 'open, assigned, snoozed, back_to_source; or closed: fixed, dismissed, superseded';
 
 --
 -- Name: COLUMN quarantine.assigned_to; Type: COMMENT; Schema: dq; Owner: -
@@ -204,6 +320,30 @@ COMMENT ON COLUMN dq.quarantine.updated_at IS 'Last change';
 COMMENT ON COLUMN dq.quarantine.version IS 'Optimistic lock';
 
 --
+-- Name: COLUMN quarantine.snoozed_until; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.snoozed_until IS 'When a snoozed item is open again';
+
+--
+-- Name: COLUMN quarantine.closed_batch_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.closed_batch_id IS 'Batch of the record that closed it: its repair, or a newer valid record of its key';
+
+--
+-- Name: COLUMN quarantine.closed_position; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.closed_position IS 'Position of that record';
+
+--
+-- Name: COLUMN quarantine.repair_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.repair_id IS 'Its newest repair';
+
+--
 -- Name: quarantine_quarantine_id_seq; Type: SEQUENCE; Schema: dq; Owner: -
 --
 
@@ -215,6 +355,279 @@ ALTER TABLE dq.quarantine ALTER COLUMN quarantine_id ADD GENERATED ALWAYS AS IDE
     NO MAXVALUE
     CACHE 1
 );
+
+--
+-- Name: recipe; Type: TABLE; Schema: dq; Owner: -
+--
+
+CREATE TABLE dq.recipe (
+    recipe_id bigint NOT NULL,
+    dataset text NOT NULL,
+    name text NOT NULL,
+    column_name text NOT NULL,
+    operation text NOT NULL,
+    parameters jsonb DEFAULT '{}'::jsonb NOT NULL,
+    rule_id bigint,
+    pattern text,
+    active boolean DEFAULT true NOT NULL,
+    made_by text NOT NULL,
+    made_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT recipe_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
+    CONSTRAINT recipe_operation_check CHECK ((operation = ANY (ARRAY['set'::text, 'absolute'::text, 'map'::text, 'parse'::text, 'digits'::text])))
+);
+
+--
+-- Name: TABLE recipe; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON TABLE dq.recipe IS 'A repair under a name: proposed for records that come later, never applied by itself';
+
+--
+-- Name: COLUMN recipe.recipe_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.recipe.recipe_id IS 'Identity of the recipe';
+
+--
+-- Name: COLUMN recipe.dataset; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.recipe.dataset IS 'Feed';
+
+--
+-- Name: COLUMN recipe.name; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.recipe.name IS 'Name, one a feed';
+
+--
+-- Name: COLUMN recipe.column_name; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.recipe.column_name IS 'Column whose received value it changes';
+
+--
+-- Name: COLUMN recipe.operation; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.recipe.operation IS 'set (a value), absolute (value), map (values), parse (with a format) or digits (take them)';
+
+--
+-- Name: COLUMN recipe.parameters; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.recipe.parameters IS 'Parameters of the operation';
+
+--
+-- Name: COLUMN recipe.rule_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.recipe.rule_id IS 'Rule whose violations it was made for';
+
+--
+-- Name: COLUMN recipe.pattern; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.recipe.pattern IS 'Pattern of values that it was made for';
+
+--
+-- Name: COLUMN recipe.active; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.recipe.active IS 'false: no longer proposed';
+
+--
+-- Name: COLUMN recipe.made_by; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.recipe.made_by IS 'Who made it';
+
+--
+-- Name: COLUMN recipe.made_at; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.recipe.made_at IS 'When';
+
+--
+-- Name: recipe_recipe_id_seq; Type: SEQUENCE; Schema: dq; Owner: -
+--
+
+ALTER TABLE dq.recipe ALTER COLUMN recipe_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME dq.recipe_recipe_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: repair; Type: TABLE; Schema: dq; Owner: -
+--
+
+CREATE TABLE dq.repair (
+    repair_id bigint NOT NULL,
+    dataset text NOT NULL,
+    batch_id bigint NOT NULL,
+    records integer NOT NULL,
+    reason text NOT NULL,
+    recipe_id bigint,
+    operation text,
+    made_by text NOT NULL,
+    made_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    revert_run_id bigint,
+    reverted_by text,
+    reverted_at timestamp with time zone,
+    revert_reason text,
+    CONSTRAINT repair_check CHECK (((reverted_at IS NULL) OR (revert_run_id IS NOT NULL))),
+    CONSTRAINT repair_reason_check CHECK ((length(TRIM(BOTH FROM reason)) > 0)),
+    CONSTRAINT repair_records_check CHECK ((records > 0))
+);
+
+--
+-- Name: TABLE repair; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON TABLE dq.repair IS 'One act of repairing: edited copies of invalid records, replayed as a batch of their own';
+
+--
+-- Name: COLUMN repair.repair_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.repair.repair_id IS 'Identity of the repair';
+
+--
+-- Name: COLUMN repair.dataset; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.repair.dataset IS 'Feed';
+
+--
+-- Name: COLUMN repair.batch_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.repair.batch_id IS 'Batch of the edited records (kind correction)';
+
+--
+-- Name: COLUMN repair.records; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.repair.records IS 'How many records were edited';
+
+--
+-- Name: COLUMN repair.reason; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.repair.reason IS 'Why, in the words of who made it';
+
+--
+-- Name: COLUMN repair.recipe_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.repair.recipe_id IS 'Recipe that was applied, if one was';
+
+--
+-- Name: COLUMN repair.operation; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.repair.operation IS 'What was done to all of them, in words; null where each was edited by hand';
+
+--
+-- Name: COLUMN repair.made_by; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.repair.made_by IS 'Who made it';
+
+--
+-- Name: COLUMN repair.made_at; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.repair.made_at IS 'When';
+
+--
+-- Name: COLUMN repair.revert_run_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.repair.revert_run_id IS 'Run that takes it back';
+
+--
+-- Name: COLUMN repair.reverted_by; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.repair.reverted_by IS 'Who asked to take it back';
+
+--
+-- Name: COLUMN repair.reverted_at; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.repair.reverted_at IS 'When it was taken back; null while that run has not come so far';
+
+--
+-- Name: COLUMN repair.revert_reason; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.repair.revert_reason IS 'Why it was taken back';
+
+--
+-- Name: repair_repair_id_seq; Type: SEQUENCE; Schema: dq; Owner: -
+--
+
+ALTER TABLE dq.repair ALTER COLUMN repair_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME dq.repair_repair_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: repaired_record; Type: TABLE; Schema: dq; Owner: -
+--
+
+CREATE TABLE dq.repaired_record (
+    repair_id bigint NOT NULL,
+    "position" integer NOT NULL,
+    source_batch_id bigint NOT NULL,
+    source_position integer NOT NULL,
+    record text NOT NULL
+);
+
+--
+-- Name: TABLE repaired_record; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON TABLE dq.repaired_record IS 'The edited records of a repair; the record before stands in raw, at its source';
+
+--
+-- Name: COLUMN repaired_record.repair_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.repaired_record.repair_id IS 'Repair';
+
+--
+-- Name: COLUMN repaired_record."position"; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.repaired_record."position" IS 'Position in the batch of the repair, from 1';
+
+--
+-- Name: COLUMN repaired_record.source_batch_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.repaired_record.source_batch_id IS 'Batch of the record that was edited';
+
+--
+-- Name: COLUMN repaired_record.source_position; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.repaired_record.source_position IS 'Position of that record';
+
+--
+-- Name: COLUMN repaired_record.record; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.repaired_record.record IS 'JSON text after the edit';
 
 --
 -- Name: rule; Type: TABLE; Schema: dq; Owner: -
@@ -236,9 +649,18 @@ CREATE TABLE dq.rule (
     origin text DEFAULT 'shipped'::text NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_by text DEFAULT 'shipped'::text NOT NULL,
+    owner text,
+    warn_records bigint,
+    warn_rate numeric,
+    stop_records bigint,
+    stop_rate numeric,
     CONSTRAINT rule_judges_check CHECK ((judges = ANY (ARRAY['received'::text, 'normalised'::text]))),
     CONSTRAINT rule_origin_check CHECK ((origin = ANY (ARRAY['shipped'::text, 'operator'::text]))),
-    CONSTRAINT rule_severity_check CHECK ((severity = ANY (ARRAY['reject'::text, 'warn'::text])))
+    CONSTRAINT rule_severity_check CHECK ((severity = ANY (ARRAY['reject'::text, 'warn'::text]))),
+    CONSTRAINT rule_stop_rate_check CHECK (((stop_rate > (0)::numeric) AND (stop_rate <= (1)::numeric))),
+    CONSTRAINT rule_stop_records_check CHECK ((stop_records > 0)),
+    CONSTRAINT rule_warn_rate_check CHECK (((warn_rate > (0)::numeric) AND (warn_rate <= (1)::numeric))),
+    CONSTRAINT rule_warn_records_check CHECK ((warn_records > 0))
 );
 
 --
@@ -338,6 +760,36 @@ COMMENT ON COLUMN dq.rule.updated_at IS 'Last change';
 COMMENT ON COLUMN dq.rule.updated_by IS 'Who changed it';
 
 --
+-- Name: COLUMN rule.owner; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule.owner IS 'Who answers for it';
+
+--
+-- Name: COLUMN rule.warn_records; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule.warn_records IS 'A batch in which it fires so often makes the run say so';
+
+--
+-- Name: COLUMN rule.warn_rate; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule.warn_rate IS 'The same as a fraction of the records of the batch, 0 to 1';
+
+--
+-- Name: COLUMN rule.stop_records; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule.stop_records IS 'A batch in which it fires so often is stopped: nothing of it reaches silver';
+
+--
+-- Name: COLUMN rule.stop_rate; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule.stop_rate IS 'The same as a fraction of the records of the batch, 0 to 1';
+
+--
 -- Name: rule_count; Type: TABLE; Schema: dq; Owner: -
 --
 
@@ -384,6 +836,111 @@ COMMENT ON COLUMN dq.rule_count.severity IS 'reject or warn';
 --
 
 COMMENT ON COLUMN dq.rule_count.records IS 'Records of the batch that break it';
+
+--
+-- Name: rule_draft; Type: TABLE; Schema: dq; Owner: -
+--
+
+CREATE TABLE dq.rule_draft (
+    draft_id bigint NOT NULL,
+    dataset text NOT NULL,
+    rule_id bigint,
+    rule jsonb NOT NULL,
+    based_on integer,
+    reason text DEFAULT ''::text NOT NULL,
+    status text DEFAULT 'draft'::text NOT NULL,
+    made_by text NOT NULL,
+    made_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    decided_by text,
+    decided_at timestamp with time zone,
+    CONSTRAINT rule_draft_check CHECK (((status = 'draft'::text) = (decided_at IS NULL))),
+    CONSTRAINT rule_draft_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'activated'::text, 'withdrawn'::text, 'outdated'::text])))
+);
+
+--
+-- Name: TABLE rule_draft; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON TABLE dq.rule_draft IS 'A change of a rule, or a new one, before it judges anything';
+
+--
+-- Name: COLUMN rule_draft.draft_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_draft.draft_id IS 'Identity of the draft';
+
+--
+-- Name: COLUMN rule_draft.dataset; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_draft.dataset IS 'Feed';
+
+--
+-- Name: COLUMN rule_draft.rule_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_draft.rule_id IS 'Rule it changes; null: a new one';
+
+--
+-- Name: COLUMN rule_draft.rule; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_draft.rule IS 'The rule as it shall be, by the columns of dq.rule';
+
+--
+-- Name: COLUMN rule_draft.based_on; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_draft.based_on IS 'Version of the rule that it changes';
+
+--
+-- Name: COLUMN rule_draft.reason; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_draft.reason IS 'Why';
+
+--
+-- Name: COLUMN rule_draft.status; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_draft.status IS 'draft, activated, withdrawn, or outdated (the rule changed meanwhile)';
+
+--
+-- Name: COLUMN rule_draft.made_by; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_draft.made_by IS 'Who made it';
+
+--
+-- Name: COLUMN rule_draft.made_at; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_draft.made_at IS 'When';
+
+--
+-- Name: COLUMN rule_draft.decided_by; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_draft.decided_by IS 'Who activated or withdrew it';
+
+--
+-- Name: COLUMN rule_draft.decided_at; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.rule_draft.decided_at IS 'When';
+
+--
+-- Name: rule_draft_draft_id_seq; Type: SEQUENCE; Schema: dq; Owner: -
+--
+
+ALTER TABLE dq.rule_draft ALTER COLUMN draft_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME dq.rule_draft_draft_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 --
 -- Name: rule_history; Type: TABLE; Schema: dq; Owner: -
@@ -480,6 +1037,96 @@ COMMENT ON COLUMN dq.superseded."position" IS 'Position of the replaced record';
 --
 
 COMMENT ON COLUMN dq.superseded.superseded_by IS 'Position of the record that counts';
+
+--
+-- Name: triage_event; Type: TABLE; Schema: dq; Owner: -
+--
+
+CREATE TABLE dq.triage_event (
+    event_id bigint NOT NULL,
+    quarantine_id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    from_status text,
+    to_status text,
+    note text,
+    repair_id bigint,
+    CONSTRAINT triage_event_action_check CHECK ((action = ANY (ARRAY['comment'::text, 'assign'::text, 'dismiss'::text, 'send_back'::text, 'snooze'::text, 'reopen'::text, 'repair'::text, 'fix'::text, 'still_invalid'::text, 'supersede'::text, 'revert'::text, 'wake'::text])))
+);
+
+--
+-- Name: TABLE triage_event; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON TABLE dq.triage_event IS 'What happened to a queue item, comments included';
+
+--
+-- Name: COLUMN triage_event.event_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.triage_event.event_id IS 'Order';
+
+--
+-- Name: COLUMN triage_event.quarantine_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.triage_event.quarantine_id IS 'Queue item';
+
+--
+-- Name: COLUMN triage_event.at; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.triage_event.at IS 'When';
+
+--
+-- Name: COLUMN triage_event.actor; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.triage_event.actor IS 'Who; engine where a run did it';
+
+--
+-- Name: COLUMN triage_event.action; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.triage_event.action IS 'What happened';
+
+--
+-- Name: COLUMN triage_event.from_status; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.triage_event.from_status IS 'Status before';
+
+--
+-- Name: COLUMN triage_event.to_status; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.triage_event.to_status IS 'Status after';
+
+--
+-- Name: COLUMN triage_event.note; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.triage_event.note IS 'Comment or reason';
+
+--
+-- Name: COLUMN triage_event.repair_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.triage_event.repair_id IS 'Repair it belongs to';
+
+--
+-- Name: triage_event_event_id_seq; Type: SEQUENCE; Schema: dq; Owner: -
+--
+
+ALTER TABLE dq.triage_event ALTER COLUMN event_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME dq.triage_event_event_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 --
 -- Name: violation; Type: TABLE; Schema: dq; Owner: -
@@ -852,6 +1499,7 @@ CREATE TABLE etl.batch (
     accepted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     run_id bigint,
     archived_at timestamp with time zone,
+    reverted_at timestamp with time zone,
     CONSTRAINT batch_check CHECK (((status <> ALL (ARRAY['extracted'::text, 'loaded'::text, 'promoted'::text])) OR ((insert_date IS NOT NULL) AND (records IS NOT NULL)))),
     CONSTRAINT batch_check1 CHECK (((status <> ALL (ARRAY['loaded'::text, 'promoted'::text])) OR (records = ((valid_records + invalid_records) + superseded_records)))),
     CONSTRAINT batch_check2 CHECK (((status <> ALL (ARRAY['loaded'::text, 'promoted'::text])) OR (valid_records = ((inserted_rows + updated_rows) + unchanged_rows)))),
@@ -1016,6 +1664,12 @@ COMMENT ON COLUMN etl.batch.run_id IS 'Run that extracted, rejected or skipped i
 --
 
 COMMENT ON COLUMN etl.batch.archived_at IS 'When its file was moved out of the landing zone';
+
+--
+-- Name: COLUMN batch.reverted_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.reverted_at IS 'When the repair was taken back: silver is no longer made of this batch';
 
 --
 -- Name: batch_batch_id_seq; Type: SEQUENCE; Schema: etl; Owner: -
@@ -1672,11 +2326,13 @@ CREATE TABLE etl.run (
     batches bigint[],
     again_of bigint,
     until text,
+    reverts bigint[],
+    predicts bigint,
     CONSTRAINT run_check CHECK (((status = ANY (ARRAY['succeeded'::text, 'warned'::text, 'failed'::text, 'cancelled'::text])) = (ended_at IS NOT NULL))),
     CONSTRAINT run_check1 CHECK (((status <> 'running'::text) OR ((worker_id IS NOT NULL) AND (started_at IS NOT NULL)))),
     CONSTRAINT run_check2 CHECK (((status <> ALL (ARRAY['failed'::text, 'lost'::text])) OR (reason IS NOT NULL))),
     CONSTRAINT run_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'succeeded'::text, 'warned'::text, 'failed'::text, 'cancelled'::text, 'lost'::text]))),
-    CONSTRAINT run_trigger_check CHECK ((trigger = ANY (ARRAY['manual'::text, 'upload'::text, 'schedule'::text, 'command'::text, 'demo'::text, 'watch'::text, 'again'::text, 'reprocess'::text]))),
+    CONSTRAINT run_trigger_check CHECK ((trigger = ANY (ARRAY['manual'::text, 'upload'::text, 'schedule'::text, 'command'::text, 'demo'::text, 'watch'::text, 'again'::text, 'reprocess'::text, 'repair'::text, 'revert'::text, 'what_if'::text, 'rules'::text]))),
     CONSTRAINT run_until_check CHECK ((until = ANY (ARRAY['extract'::text, 'load'::text, 'promote'::text, 'archive'::text])))
 );
 
@@ -1708,7 +2364,7 @@ COMMENT ON COLUMN etl.run.status IS 'queued, running, succeeded, warned, failed,
 -- Name: COLUMN run.trigger; Type: COMMENT; Schema: etl; Owner: -
 --
 
-COMMENT ON COLUMN etl.run.trigger IS 'What asked for it: manual, upload, schedule, command, demo, watch (a file appeared), again, reprocess';
+COMMENT ON COLUMN etl.run.trigger IS 'What asked for it: manual, upload, schedule, command, demo, watch (a file appeared), again, reprocess, repair, revert, what_if (a prediction), rules (activated)';
 
 --
 -- Name: COLUMN run.source_file; Type: COMMENT; Schema: etl; Owner: -
@@ -1877,6 +2533,18 @@ COMMENT ON COLUMN etl.run.again_of IS 'Run that this one repeats';
 --
 
 COMMENT ON COLUMN etl.run.until IS 'Last step of the run, as asked for; NULL: all of them';
+
+--
+-- Name: COLUMN run.reverts; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.reverts IS 'Batches of repairs that the run takes back';
+
+--
+-- Name: COLUMN run.predicts; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.run.predicts IS 'Prediction that the run works out; it changes no layer';
 
 --
 -- Name: run_run_id_seq; Type: SEQUENCE; Schema: etl; Owner: -
@@ -2836,6 +3504,13 @@ COMMENT ON COLUMN silver.sales.batch_id IS 'Batch of the record that the row hol
 COMMENT ON COLUMN silver.sales."position" IS 'Position of that record in its file';
 
 --
+-- Name: prediction prediction_pkey; Type: CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.prediction
+    ADD CONSTRAINT prediction_pkey PRIMARY KEY (prediction_id);
+
+--
 -- Name: quarantine quarantine_batch_id_position_key; Type: CONSTRAINT; Schema: dq; Owner: -
 --
 
@@ -2850,6 +3525,41 @@ ALTER TABLE ONLY dq.quarantine
     ADD CONSTRAINT quarantine_pkey PRIMARY KEY (quarantine_id);
 
 --
+-- Name: recipe recipe_dataset_name_key; Type: CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.recipe
+    ADD CONSTRAINT recipe_dataset_name_key UNIQUE (dataset, name);
+
+--
+-- Name: recipe recipe_pkey; Type: CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.recipe
+    ADD CONSTRAINT recipe_pkey PRIMARY KEY (recipe_id);
+
+--
+-- Name: repair repair_batch_id_key; Type: CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.repair
+    ADD CONSTRAINT repair_batch_id_key UNIQUE (batch_id);
+
+--
+-- Name: repair repair_pkey; Type: CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.repair
+    ADD CONSTRAINT repair_pkey PRIMARY KEY (repair_id);
+
+--
+-- Name: repaired_record repaired_record_pkey; Type: CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.repaired_record
+    ADD CONSTRAINT repaired_record_pkey PRIMARY KEY (repair_id, "position");
+
+--
 -- Name: rule_count rule_count_pkey; Type: CONSTRAINT; Schema: dq; Owner: -
 --
 
@@ -2862,6 +3572,13 @@ ALTER TABLE ONLY dq.rule_count
 
 ALTER TABLE ONLY dq.rule
     ADD CONSTRAINT rule_dataset_code_key UNIQUE (dataset, code);
+
+--
+-- Name: rule_draft rule_draft_pkey; Type: CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.rule_draft
+    ADD CONSTRAINT rule_draft_pkey PRIMARY KEY (draft_id);
 
 --
 -- Name: rule_history rule_history_pkey; Type: CONSTRAINT; Schema: dq; Owner: -
@@ -2883,6 +3600,13 @@ ALTER TABLE ONLY dq.rule
 
 ALTER TABLE ONLY dq.superseded
     ADD CONSTRAINT superseded_pkey PRIMARY KEY (batch_id, "position");
+
+--
+-- Name: triage_event triage_event_pkey; Type: CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.triage_event
+    ADD CONSTRAINT triage_event_pkey PRIMARY KEY (event_id);
 
 --
 -- Name: violation violation_pkey; Type: CONSTRAINT; Schema: dq; Owner: -
@@ -3102,16 +3826,70 @@ ALTER TABLE ONLY silver.sales
     ADD CONSTRAINT sales_pkey PRIMARY KEY (transaction_id);
 
 --
+-- Name: prediction_by_dataset; Type: INDEX; Schema: dq; Owner: -
+--
+
+CREATE INDEX prediction_by_dataset ON dq.prediction USING btree (dataset, prediction_id DESC);
+
+--
 -- Name: quarantine_by_key; Type: INDEX; Schema: dq; Owner: -
 --
 
 CREATE INDEX quarantine_by_key ON dq.quarantine USING btree (dataset, record_key);
 
 --
+-- Name: quarantine_closed; Type: INDEX; Schema: dq; Owner: -
+--
+
+CREATE INDEX quarantine_closed ON dq.quarantine USING btree (closed_batch_id) WHERE (closed_batch_id IS NOT NULL);
+
+--
+-- Name: quarantine_newest; Type: INDEX; Schema: dq; Owner: -
+--
+
+CREATE INDEX quarantine_newest ON dq.quarantine USING btree (quarantine_id DESC, status);
+
+--
 -- Name: quarantine_queue; Type: INDEX; Schema: dq; Owner: -
 --
 
 CREATE INDEX quarantine_queue ON dq.quarantine USING btree (dataset, status, quarantine_id);
+
+--
+-- Name: quarantine_snoozed; Type: INDEX; Schema: dq; Owner: -
+--
+
+CREATE INDEX quarantine_snoozed ON dq.quarantine USING btree (snoozed_until) WHERE (snoozed_until IS NOT NULL);
+
+--
+-- Name: repair_by_dataset; Type: INDEX; Schema: dq; Owner: -
+--
+
+CREATE INDEX repair_by_dataset ON dq.repair USING btree (dataset, repair_id DESC);
+
+--
+-- Name: repaired_record_by_source; Type: INDEX; Schema: dq; Owner: -
+--
+
+CREATE INDEX repaired_record_by_source ON dq.repaired_record USING btree (source_batch_id, source_position);
+
+--
+-- Name: rule_draft_by_dataset; Type: INDEX; Schema: dq; Owner: -
+--
+
+CREATE INDEX rule_draft_by_dataset ON dq.rule_draft USING btree (dataset, draft_id DESC);
+
+--
+-- Name: rule_draft_open; Type: INDEX; Schema: dq; Owner: -
+--
+
+CREATE UNIQUE INDEX rule_draft_open ON dq.rule_draft USING btree (rule_id) WHERE (status = 'draft'::text);
+
+--
+-- Name: triage_event_by_item; Type: INDEX; Schema: dq; Owner: -
+--
+
+CREATE INDEX triage_event_by_item ON dq.triage_event USING btree (quarantine_id, event_id);
 
 --
 -- Name: violation_by_rule; Type: INDEX; Schema: dq; Owner: -
@@ -3300,6 +4078,76 @@ CREATE INDEX sales_by_batch ON silver.sales USING btree (batch_id);
 CREATE TRIGGER keep_rule_version AFTER INSERT OR UPDATE ON dq.rule FOR EACH ROW EXECUTE FUNCTION dq.keep_rule_version();
 
 --
+-- Name: prediction prediction_dataset_fkey; Type: FK CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.prediction
+    ADD CONSTRAINT prediction_dataset_fkey FOREIGN KEY (dataset) REFERENCES etl.dataset(dataset);
+
+--
+-- Name: prediction prediction_run_id_fkey; Type: FK CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.prediction
+    ADD CONSTRAINT prediction_run_id_fkey FOREIGN KEY (run_id) REFERENCES etl.run(run_id);
+
+--
+-- Name: quarantine quarantine_repair_id_fkey; Type: FK CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.quarantine
+    ADD CONSTRAINT quarantine_repair_id_fkey FOREIGN KEY (repair_id) REFERENCES dq.repair(repair_id);
+
+--
+-- Name: recipe recipe_dataset_fkey; Type: FK CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.recipe
+    ADD CONSTRAINT recipe_dataset_fkey FOREIGN KEY (dataset) REFERENCES etl.dataset(dataset);
+
+--
+-- Name: recipe recipe_rule_id_fkey; Type: FK CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.recipe
+    ADD CONSTRAINT recipe_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES dq.rule(rule_id);
+
+--
+-- Name: repair repair_batch_id_fkey; Type: FK CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.repair
+    ADD CONSTRAINT repair_batch_id_fkey FOREIGN KEY (batch_id) REFERENCES etl.batch(batch_id);
+
+--
+-- Name: repair repair_dataset_fkey; Type: FK CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.repair
+    ADD CONSTRAINT repair_dataset_fkey FOREIGN KEY (dataset) REFERENCES etl.dataset(dataset);
+
+--
+-- Name: repair repair_recipe_id_fkey; Type: FK CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.repair
+    ADD CONSTRAINT repair_recipe_id_fkey FOREIGN KEY (recipe_id) REFERENCES dq.recipe(recipe_id);
+
+--
+-- Name: repair repair_revert_run_id_fkey; Type: FK CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.repair
+    ADD CONSTRAINT repair_revert_run_id_fkey FOREIGN KEY (revert_run_id) REFERENCES etl.run(run_id);
+
+--
+-- Name: repaired_record repaired_record_repair_id_fkey; Type: FK CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.repaired_record
+    ADD CONSTRAINT repaired_record_repair_id_fkey FOREIGN KEY (repair_id) REFERENCES dq.repair(repair_id);
+
+--
 -- Name: rule_count rule_count_batch_id_fkey; Type: FK CONSTRAINT; Schema: dq; Owner: -
 --
 
@@ -3321,11 +4169,39 @@ ALTER TABLE ONLY dq.rule
     ADD CONSTRAINT rule_dataset_fkey FOREIGN KEY (dataset) REFERENCES etl.dataset(dataset);
 
 --
+-- Name: rule_draft rule_draft_dataset_fkey; Type: FK CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.rule_draft
+    ADD CONSTRAINT rule_draft_dataset_fkey FOREIGN KEY (dataset) REFERENCES etl.dataset(dataset);
+
+--
+-- Name: rule_draft rule_draft_rule_id_fkey; Type: FK CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.rule_draft
+    ADD CONSTRAINT rule_draft_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES dq.rule(rule_id);
+
+--
 -- Name: rule_history rule_history_rule_id_fkey; Type: FK CONSTRAINT; Schema: dq; Owner: -
 --
 
 ALTER TABLE ONLY dq.rule_history
     ADD CONSTRAINT rule_history_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES dq.rule(rule_id);
+
+--
+-- Name: triage_event triage_event_quarantine_id_fkey; Type: FK CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.triage_event
+    ADD CONSTRAINT triage_event_quarantine_id_fkey FOREIGN KEY (quarantine_id) REFERENCES dq.quarantine(quarantine_id) ON DELETE CASCADE;
+
+--
+-- Name: triage_event triage_event_repair_id_fkey; Type: FK CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.triage_event
+    ADD CONSTRAINT triage_event_repair_id_fkey FOREIGN KEY (repair_id) REFERENCES dq.repair(repair_id);
 
 --
 -- Name: alert_rule alert_rule_dataset_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
