@@ -30,6 +30,7 @@ from etl.steps.archive import archive, renew_error_file
 from etl.steps.extract import extract, replay
 from etl.steps.load import Counts, load, records_of
 from etl.steps.promote import promote
+from etl.steps.revert import revert
 from etl.steps.stage import Stage
 
 _BATCH_FIELDS = tuple(f.name for f in dataclasses.fields(Batch))
@@ -54,6 +55,8 @@ def execute(execution: Execution) -> Outcome:
     execution.check()
     execution.start_afresh()
     is_reprocess = execution.batches is not None  # takes no file
+    if execution.reverts:
+        return _take_back(execution)
     refused = 0 if is_reprocess else _accept_waiting(execution)
     with engine.connect() as connection:
         batches = [] if is_reprocess else _batches(connection, "queries/batches.open", dataset)
@@ -83,6 +86,22 @@ def execute(execution: Execution) -> Outcome:
             execution.begin(Step.ARCHIVE)
             archive(execution, renewal=renewal)
     return _finish(execution, refused=refused, changed=changed, went_on=bool(batches))
+
+
+def _take_back(execution: Execution) -> Outcome:
+    """Revert repairs; what waits is left to the next run."""
+    with execution.engine.connect() as connection:
+        remaining = [
+            batch
+            for batch in _batches(connection, "queries/batches.judged", execution.dataset)
+            if batch.batch_id not in execution.reverts
+        ]
+    changed = revert(execution, remaining)
+    execution.remarks.append(f"took {len(execution.reverts)} repair(s) back, {changed:,} rows")
+    execution.begin(Step.ARCHIVE)
+    with ThreadPoolExecutor(1, thread_name_prefix="error-file") as beside:
+        archive(execution, renewal=beside.submit(renew_error_file, execution))
+    return _finish(execution, refused=0, changed=True, went_on=False)
 
 
 def _accept_waiting(execution: Execution) -> int:

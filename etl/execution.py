@@ -40,6 +40,7 @@ class Execution:
     report: Progress
     rules: Sequence[Rule] = ()
     rule_set: str = ""
+    reverts: tuple[int, ...] = ()  # batches of repairs that are taken back
     notes: list[str] = field(default_factory=list)  # what went wrong: the run is warned
     remarks: list[str] = field(default_factory=list)  # what else its reason says
     _begun: set[Step] = field(default_factory=set)

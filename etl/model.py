@@ -131,6 +131,7 @@ class Batch:
 
     batch_id: int
     dataset: str
+    kind: str  # file, or correction: the records of a repair
     file_name: str
     stored_name: str | None
     sha256: str

@@ -246,6 +246,7 @@ def perform(
         until=Step(claim.until or Step.ARCHIVE),
         batches=tuple(claim.batches) if claim.batches is not None else None,
         requested_by=claim.requested_by,
+        reverts=tuple(claim.reverts or ()),
         log=log,
         check=presence.check,
         interruptible=presence.interruptible,

@@ -48,6 +48,11 @@ begin
     delete from gold.dim_date;
     delete from dq.violation;
     delete from dq.quarantine;
+    delete from dq.repaired_record;
+    delete from dq.repair;
+    delete from dq.recipe;
+    delete from dq.prediction;
+    delete from dq.rule_draft;
     delete from dq.superseded;
     delete from dq.rule_count;
     delete from etl.delivery;

@@ -133,7 +133,10 @@ def _misplaced(connection: Connection, home: Path, *, quiet: bool) -> list[str]:
     """Every batch's file is in exactly one folder, and in the right one once it is archived."""
     problems = []
     for row in connection.execute(
-        text("select batch_id, status, stored_name, archived_at from etl.batch order by batch_id")
+        text(
+            "select batch_id, status, stored_name, archived_at from etl.batch "
+            "where kind = 'file' order by batch_id"
+        )
     ):
         places = [
             folder

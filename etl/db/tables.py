@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -220,6 +221,124 @@ def _insert_new(connection: Connection, dataset: Dataset) -> None:
             where not exists (select from {silver} t where t.{key} = s.{key})
             """
         )
+
+
+def close_older(connection: Connection, dataset: Dataset) -> None:
+    """Close open queue items of which a newer valid record of the same key is staged."""
+    connection.execute(
+        text(
+            f"""
+            with target as (
+                select distinct on (q.quarantine_id)
+                    q.quarantine_id, q.status, s.batch_id, s.position
+                from dq.quarantine q join {STAGE} s on s.{dataset.key} = q.record_key
+                where q.dataset = :dataset
+                    and q.status in ('open', 'assigned', 'snoozed', 'back_to_source')
+                    and (q.batch_id, q.position) < (s.batch_id, s.position)
+                order by q.quarantine_id, s.batch_id desc, s.position desc
+            ),
+            closed as (
+                update dq.quarantine q
+                set status = 'superseded', snoozed_until = null,
+                    note = 'A newer valid record of its key came',
+                    closed_batch_id = t.batch_id, closed_position = t.position,
+                    version = q.version + 1, updated_at = clock_timestamp()
+                from target t
+                where q.quarantine_id = t.quarantine_id
+            )
+            insert into dq.triage_event (quarantine_id, actor, action, from_status, to_status, note)
+            select quarantine_id, 'engine', 'supersede', status, 'superseded',
+                'A newer valid record of its key came'
+            from target
+            order by quarantine_id
+            """
+        ),
+        {"dataset": dataset.name},
+    )
+
+
+def fall_back(connection: Connection, dataset: Dataset, reverted: list[int]) -> tuple[int, int]:
+    """Let silver rows of reverted batches fall back to the newest staged record of their key.
+
+    Returns how many rows left silver, for want of one, and how many took another record.
+    """
+    key, silver = dataset.key, dataset.silver_table
+    batches = {"reverted": reverted}
+    connection.execute(
+        text(
+            f"""
+            create temporary table fallback on commit drop as
+            select distinct on (s.{key}) s.*
+            from {STAGE} s join {silver} t on t.{key} = s.{key}
+            where t.batch_id = any(:reverted)
+            order by s.{key}, s.batch_id desc, s.position desc
+            """
+        ),
+        batches,
+    )
+    deleted = connection.execute(
+        text(
+            f"""
+            delete from {silver} t
+            where t.batch_id = any(:reverted)
+                and not exists (select from fallback s where s.{key} = t.{key})
+            """
+        ),
+        batches,
+    )
+    restored = connection.execute(
+        text(
+            f"""
+            update {silver} t
+            set {_assignments(dataset)}, batch_id = s.batch_id, position = s.position,
+                update_date = now()
+            from fallback s
+            where t.{key} = s.{key} and t.batch_id = any(:reverted)
+            """
+        ),
+        batches,
+    )
+    return deleted.rowcount, restored.rowcount
+
+
+def remember_rows(connection: Connection, dataset: Dataset) -> None:
+    """Keep the silver rows of the staged keys as they are now, for `changed_rows`."""
+    key = dataset.key
+    connection.exec_driver_sql(
+        f"create temporary table row_before on commit drop as "
+        f"select t.* from {dataset.silver_table} t where t.{key} in (select {key} from {STAGE})"
+    )
+
+
+def changed_rows(connection: Connection, dataset: Dataset, *, limit: int) -> list[dict[str, Any]]:
+    """Return the first rows of silver that differ from what `remember_rows` kept, by key.
+
+    `before` and `after` hold the columns of the feed as text, None where there is no row.
+    """
+    key = dataset.key
+
+    def columns(alias: str) -> str:
+        pairs = ", ".join(f"'{name}', {alias}.{name}::text" for name in dataset.column_names)
+        return f"case when {alias}.{key} is not null then jsonb_build_object({pairs}) end"
+
+    found = connection.execute(
+        text(
+            f"""
+            with now_there as (
+                select t.* from {dataset.silver_table} t
+                where t.{key} in (select {key} from {STAGE})
+            )
+            select coalesce(a.{key}, b.{key}) as key, {columns("b")} as before,
+                {columns("a")} as after
+            from row_before b full join now_there a on a.{key} = b.{key}
+            where a.{key} is null or b.{key} is null
+                or ({_values(dataset, "a")}) is distinct from ({_values(dataset, "b")})
+            order by key limit :limit
+            """
+        ),
+        {"limit": limit},
+    )
+    return [dict(row) for row in found.mappings()]
 
 
 def written(

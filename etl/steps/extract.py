@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import pyarrow as pa
@@ -27,7 +27,6 @@ def extract(execution: Execution, batch: Batch, take: Take) -> int:
 
     Raises UnreadableFileError (nothing is kept then), FileChangedError.
     """
-    assert batch.stored_name is not None
     target = f"{execution.dataset.raw_table} (batch_id, position, record, insert_date)"
     count = 0
     with execution.transaction() as connection:
@@ -36,14 +35,9 @@ def extract(execution: Execution, batch: Batch, take: Take) -> int:
             connection, "queries/batches.next_insert_date", dataset=batch.dataset
         )
         batch_id, stamp = pa.scalar(str(batch.batch_id)), pa.scalar(insert_date.isoformat())
-        with (
-            landing.open_batch(execution.settings, batch.stored_name) as file,
-            copying(connection) as raw,
-        ):
-            source = cast("BinaryIO", file)
-            for chunk in readers.read_chunks(
-                source, name=batch.file_name, limits=landing.limits(execution.settings)
-            ):
+        chunks = _repaired if batch.kind == "correction" else _of_file
+        with copying(connection) as raw:
+            for chunk in chunks(execution, batch):
                 execution.check()
                 first, records = chunk.first, chunk.records
                 positions = pa.array(range(first, first + len(records))).cast(pa.string())
@@ -57,7 +51,6 @@ def extract(execution: Execution, batch: Batch, take: Take) -> int:
                 execution.read_so_far(count, chunk.bytes_read)
                 execution.progress(Step.EXTRACT, count, expected, activity="reading the file")
                 execution.progress(Step.LOAD, count, expected, activity="judging")
-            file.verify(batch.sha256)
         if count == 0:
             raise UnreadableFileError("the file holds no records", code="empty")
         queries.execute(
@@ -73,6 +66,31 @@ def extract(execution: Execution, batch: Batch, take: Take) -> int:
     execution.finished(Step.EXTRACT, count)
     failpoints.hit("extract.after_commit")
     return count
+
+
+def _of_file(execution: Execution, batch: Batch) -> Iterator[readers.Chunk]:
+    assert batch.stored_name is not None
+    with landing.open_batch(execution.settings, batch.stored_name) as file:
+        yield from readers.read_chunks(
+            cast("BinaryIO", file),
+            name=batch.file_name,
+            limits=landing.limits(execution.settings),
+        )
+        file.verify(batch.sha256)
+
+
+def _repaired(execution: Execution, batch: Batch) -> Iterator[readers.Chunk]:
+    """Yield the edited records of a repair."""
+    first, size = 1, 0
+    with execution.reading() as connection:
+        found = queries.stream(
+            connection, queries.load("queries/repairs")["records"], batch_id=batch.batch_id
+        )
+        for partition in found.partitions(_READ_ROWS):
+            records = [row[0].encode() for row in partition]
+            size += sum(map(len, records))
+            yield readers.Chunk(first=first, records=records, bytes_read=size)
+            first += len(records)
 
 
 def replay(execution: Execution, batches: Sequence[Batch], take: Take, *, done: int = 0) -> int:

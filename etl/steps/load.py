@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from etl import failpoints, validate
 from etl.db import queries, tables
 from etl.errors import RevenueError
-from etl.model import Batch, Rule, Step
+from etl.model import Batch, Dataset, Rule, Step
 
 if TYPE_CHECKING:
     from etl.execution import Execution
@@ -68,6 +68,7 @@ def load(
     else:
         tables.merge(connection, dataset)
     failpoints.hit("load.after_merge")
+    _settle_queue(connection, dataset, identities, is_again=is_again)
     counts = _counts(execution, connection, stage.judged)
     for batch_id, count in counts.items():
         queries.execute(
@@ -90,6 +91,17 @@ def load(
         pipeline_name=dataset.watermark,
     )
     return counts
+
+
+def _settle_queue(
+    connection: Connection, dataset: Dataset, batches: list[int], *, is_again: bool
+) -> None:
+    """Close the items that these batches repair or replace; reopen what lost its ground."""
+    if is_again:
+        queries.execute(connection, "queries/repairs.reopen_unfounded", batches=batches)
+    queries.execute(connection, "queries/repairs.settle_fixed", batches=batches)
+    queries.execute(connection, "queries/repairs.settle_copies", batches=batches)
+    tables.close_older(connection, dataset)
 
 
 def _require_state(

@@ -33,7 +33,8 @@ class Stage:
 
     Valid records go to the temporary table `stage`. Violations and invalid records go to where they
     stay, while the next chunk is judged; with `again` (batches that were judged before), invalid
-    records go to the temporary table `refused`, because they may stand in the queue already.
+    records go to the temporary table `refused`, because they may stand in the queue already; the same
+    with `keeps_verdicts`, where what was decided about the records stays.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Stage:
         rule_set: str,
         *,
         again: Sequence[int] = (),
+        keeps_verdicts: bool = False,
     ) -> None:
         self._connection = connection
         self._dataset = dataset
@@ -59,7 +61,9 @@ class Stage:
         self._staged = (
             f"{tables.STAGE} ({', '.join(('batch_id', 'position', *dataset.column_names))})"
         )
-        self._refused = f"{tables.REFUSED if again else 'dq.quarantine'} {_QUARANTINE}"
+        self._refused = (
+            f"{tables.REFUSED if again or keeps_verdicts else 'dq.quarantine'} {_QUARANTINE}"
+        )
         self.judged: dict[int, tuple[int, int]] = {}  # valid and invalid records, by batch
         self.fired: dict[int, NDArray[np.int64]] = {}  # violations of each rule, by batch
 
@@ -97,20 +101,24 @@ class Stage:
 
         They are decoded here and judged by a thread, while the next ones are read and decoded.
         """
+        self.add_at(batch_id, np.arange(first, first + len(records)), records)
+
+    def add_at(self, batch_id: int, positions: NDArray[np.int64], records: Sequence[bytes]) -> None:
+        """Take records that do not stand one after another: `positions` has one element a record."""
         received = receive(records, self._dataset)
         self._wait_for_verdicts()
         assert self._judges is not None
-        self._verdicts = self._judges.submit(self._judge, batch_id, first, received)
+        self._verdicts = self._judges.submit(self._judge, batch_id, positions, received)
 
     def _wait_for_verdicts(self) -> None:
         if self._verdicts is not None:
             self._verdicts.result()
             self._verdicts = None
 
-    def _judge(self, batch_id: int, first: int, received: Received) -> None:
+    def _judge(self, batch_id: int, places: NDArray[np.int64], received: Received) -> None:
         judged = validate.judge_received(received, self._dataset, self._rules)
         self._count(batch_id, judged)
-        batch, positions = pa.scalar(str(batch_id)), _texts(np.arange(first, first + judged.count))
+        batch, positions = pa.scalar(str(batch_id)), pa.array(places).cast(pa.string())
         valid = pc.is_null(judged.dq_errors)
         typed = [judged.columns[name] for name in self._dataset.column_names]
         self._write(self._staged, batch, [column.filter(valid) for column in (positions, *typed)])
@@ -130,12 +138,12 @@ class Stage:
                 self._rule_set,
             ],
         )
-        rules, places = (pa.array(indices) for indices in judged.broken)
+        rules, broken = (pa.array(indices) for indices in judged.broken)
         self._write(
             _VIOLATION,
             batch,
             [
-                positions.take(places),
+                positions.take(broken),
                 self._ids.take(rules),
                 self._versions.take(rules),
                 self._severities.take(rules),
@@ -155,7 +163,3 @@ class Stage:
         self.fired[batch_id] = (
             self.fired.get(batch_id, np.zeros(len(self._rules), np.int64)) + fired
         )
-
-
-def _texts(numbers: NDArray[np.int64]) -> pa.StringArray:
-    return pa.array(numbers).cast(pa.string())

@@ -196,7 +196,8 @@ where
 -- Years that a correction emptied: the calendar's last year decides what "year to date" means.
 delete from gold.dim_date
 where
-    date < (select date_trunc('year', min(transaction_date)) from gold.transactions)
+    not exists (select from gold.transactions)
+    or date < (select date_trunc('year', min(transaction_date)) from gold.transactions)
     or date >= (
         select date_trunc('year', max(transaction_date)) + interval '1 year' from gold.transactions
     );

@@ -10,7 +10,7 @@ select nextval(pg_get_serial_sequence('etl.batch', 'batch_id'));
 -- name: newest
 -- The newest batch of a feed that was neither rejected nor skipped.
 select batch_id, sha256, file_name from etl.batch
-where dataset = :dataset and status not in ('rejected', 'skipped')
+where dataset = :dataset and status not in ('rejected', 'skipped') and reverted_at is null
 order by batch_id desc
 limit 1;
 
@@ -34,7 +34,8 @@ values (
 
 -- name: open
 -- Batches that still have a way to go, in order of arrival.
-select batch_id, dataset, file_name, stored_name, sha256, file_bytes, status, insert_date, records
+select
+    batch_id, dataset, kind, file_name, stored_name, sha256, file_bytes, status, insert_date, records
 from etl.batch
 where
     dataset = :dataset
@@ -53,10 +54,11 @@ order by batch_id
 for update;
 
 -- name: judged
--- Every batch that silver was made of, in order of arrival.
-select batch_id, dataset, file_name, stored_name, sha256, file_bytes, status, insert_date, records
+-- Every batch that silver is made of, in order of arrival.
+select
+    batch_id, dataset, kind, file_name, stored_name, sha256, file_bytes, status, insert_date, records
 from etl.batch
-where dataset = :dataset and status in ('loaded', 'promoted')
+where dataset = :dataset and status in ('loaded', 'promoted') and reverted_at is null
 order by batch_id;
 
 -- name: next_insert_date
@@ -192,7 +194,7 @@ where run_id = :run_id;
 -- name: newest_loaded
 -- The newest batches of a feed that can be judged again.
 select batch_id, file_name, records from etl.batch
-where dataset = :dataset and status in ('loaded', 'promoted')
+where dataset = :dataset and status in ('loaded', 'promoted') and reverted_at is null
 order by batch_id desc
 limit :limit;
 
@@ -207,5 +209,5 @@ select
         false
     ) as is_chosen
 from etl.batch
-where dataset = :dataset and status in ('loaded', 'promoted')
+where dataset = :dataset and status in ('loaded', 'promoted') and reverted_at is null
 order by batch_id;
