@@ -34,7 +34,7 @@ FIRST: dict[str, dict[str, Any]] = {  # by which a file is recognised
     "customers": {"customer_id": "C9", "customer_name": "x"},
 }
 GOOD = {
-    "transaction_id": "T1",
+    "transaction_id": "T777",
     "customer_id": "C1",
     "product_id": "P1",
     "price": 1,
@@ -95,10 +95,10 @@ def test_it_follows_the_queue(pipeline: Pipeline, dataset: str) -> None:
     assert path_of(pipeline, dataset).read_bytes().startswith(kept)
 
     changes = (
-        "update dq.quarantine set status = 'fixed' where quarantine_id = "
+        "update dq.quarantine set status = 'dismissed' where quarantine_id = "
         "(select min(quarantine_id) from dq.quarantine)",
         # as many as before, but not the same
-        "update dq.quarantine set status = case when status = 'fixed' then 'open' else 'fixed' end "
+        "update dq.quarantine set status = case when status = 'dismissed' then 'open' else 'dismissed' end "
         "where quarantine_id in (select quarantine_id from dq.quarantine order by 1 limit 2)",
         "update dq.quarantine set dq_errors = 'Missing price; x' where status = 'open'",
         "update dq.quarantine set status = 'dismissed'",
@@ -130,7 +130,7 @@ def test_nothing_new_leaves_it_alone(pipeline: Pipeline) -> None:
         "good.json",
         [
             {
-                "transaction_id": "T1",
+                "transaction_id": "T777",
                 "customer_id": "C1",
                 "product_id": "P1",
                 "price": 1,

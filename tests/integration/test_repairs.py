@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,7 +22,8 @@ from app.actions import BusyError, Desk
 from app.actions import repairs as actions
 from app.auth import ForbiddenError, Operator, Role
 from app.metrics import Filters, kpis
-from etl import runs, worker
+from etl import failpoints, runs, worker
+from etl.db.connect import connect
 from etl.repair import Edit, RepairError
 from tests.conftest import EMPTY, Pipeline
 from tests.invariants import broken
@@ -381,3 +386,50 @@ def test_the_rehearsal_is_what_comes(
     work(pipeline)
     assert content(pipeline) == before
     assert well(pipeline) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
+@pytest.mark.parametrize(
+    ("name", "act"),
+    [
+        ("extract.in_copy", "replay"),
+        ("load.before_commit", "replay"),
+        ("load.after_commit", "replay"),
+        ("promote.before_commit", "replay"),
+        ("revert.before_write", "take back"),
+        ("revert.before_commit", "take back"),
+        ("revert.after_commit", "take back"),
+    ],
+)
+def test_a_killed_worker_neither_loses_nor_doubles_a_repair(
+    pipeline: Pipeline, database_url: str, name: str, act: str
+) -> None:
+    pipeline.land("file.json", [sale(n, quantity=n % 2) for n in range(30)])
+    pipeline.run("sales")
+    before = content(pipeline)
+    edits = [edited(item, quantity=9) for item in items(pipeline)]
+    done = actions.replay(desk(pipeline), "sales", edits, reason="counted")
+    if act == "take back":
+        work(pipeline)
+        actions.take_back(desk(pipeline), done.repair_id, reason="miscounted")
+    child = os.fork()
+    if child == 0:
+        try:
+            failpoints._SPEC = f"{name}=kill"
+            used = connect(database_url, pipeline.settings, name="killed")
+            work(replace(pipeline, engine=used))
+        finally:
+            os._exit(1)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL, f"nothing passes {name}"
+    with pipeline.engine.connect() as connection:
+        assert broken(connection, pipeline.settings.home) == []
+    runs.mark_lost(pipeline.engine, silence=0, attempts=5)
+    work(pipeline)
+    assert well(pipeline) == []
+    if act == "take back":
+        assert content(pipeline) == before
+    else:
+        assert len(content(pipeline)[0]) == 30
+    assert pipeline.value("select count(*) from dq.quarantine where status = 'open'") == (
+        15 if act == "take back" else 0
+    )
