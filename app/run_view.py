@@ -23,6 +23,10 @@ TRIGGERS = {
     "watch": "a file appeared",
     "again": "run again",
     "reprocess": "judge again",
+    "repair": "a repair",
+    "revert": "a repair taken back",
+    "what_if": "a what-if",
+    "rules": "new rules",
 }
 
 
@@ -286,6 +290,8 @@ def _show_parameters(run: dict[str, Any]) -> None:
         scope = _judged_again(run)
     else:
         scope = "every batch again from raw" if run["is_full"] else "what waits"
+    if run["trigger"] == "revert":
+        scope = "what the repair wrote, and nothing else"
     schedule = run["schedule_id"]
     planned = f"schedule {schedule}, planned for {components.absolute(run['planned_at'])}"
     facts = {

@@ -97,7 +97,7 @@ def _take_back(execution: Execution) -> Outcome:
             if batch.batch_id not in execution.reverts
         ]
     changed = revert(execution, remaining)
-    execution.remarks.append(f"took {len(execution.reverts)} repair(s) back, {changed:,} rows")
+    execution.remarks.append(f"took a repair back: {changed:,} rows of silver are as before it")
     execution.begin(Step.ARCHIVE)
     with ThreadPoolExecutor(1, thread_name_prefix="error-file") as beside:
         archive(execution, renewal=beside.submit(renew_error_file, execution))
@@ -309,9 +309,10 @@ def _finish(execution: Execution, *, refused: int, changed: bool, went_on: bool)
         changed = changed or totals["loaded_batches"] > 0
         # gold may be behind silver where the run ends before
         legs = ledger(connection, execution, layers=changed and execution.takes(Step.PROMOTE))
-        outcome = _worded(
-            execution, _outcome(totals, legs, execution.notes, refused, went_on=went_on)
-        )
+        outcome = _outcome(totals, legs, execution.notes, refused, went_on=went_on)
+        if execution.reverts and outcome.status is RunStatus.SUCCEEDED:
+            outcome = dataclasses.replace(outcome, reason_code="reverted", reason=None)
+        outcome = _worded(execution, outcome)
         # only now: whoever wants to cancel needs the run, and afterwards it no longer runs
         execution.fence(connection)
         queries.execute(

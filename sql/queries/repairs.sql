@@ -220,8 +220,12 @@ with reverted as (
 ),
 
 batch as (
-    update etl.batch set reverted_at = clock_timestamp()
-    where batch_id in (select batch_id from reverted)
+    update etl.batch as b
+    set
+        reverted_at = clock_timestamp(), reason_code = 'reverted',
+        reason = 'taken back: ' || r.revert_reason
+    from reverted as r
+    where b.batch_id = r.batch_id
 ),
 
 target as (
