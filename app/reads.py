@@ -165,9 +165,8 @@ def invalid_record(quarantine_id: int) -> dict[str, Any]:
     with context.engine().connect() as connection:
         found = triage.show(connection, quarantine_id)
     for violation in found["violations"]:
-        sentence = validate.KINDS[violation["kind"]].sentence
-        violation["sentence"] = sentence.format(
-            **{"column": violation["column_name"], **violation["parameters"]}
+        violation["sentence"] = validate.sentence_of(
+            violation["kind"], violation["column_name"], violation["parameters"]
         )
     return found
 
