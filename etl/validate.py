@@ -75,7 +75,9 @@ class Kind:
 
     breaks: Callable[[Cell, Mapping[str, Any]], Mask]
     sentence: str  # with {column} and the parameters
-    parameters: Mapping[str, str]  # name -> type: number, integer, text, list, boolean, value, column, table
+    parameters: Mapping[
+        str, str
+    ]  # name -> type: number, integer, text, list, boolean, value, column, table
     optional: frozenset[str] = frozenset()  # parameters that may be left out
     needs: str = ""  # what a column must have: number, or a flag of its normaliser
     words: Callable[[Mapping[str, Any]], str] | None = None  # instead of `sentence`, {column} left
@@ -370,9 +372,7 @@ def judge_received(received: Received, dataset: Dataset, rules: Sequence[Rule]) 
     )
     if unstorable:
         masks = np.array([refused for _, refused in unstorable])
-        dq_errors = pc.coalesce(
-            dq_errors, _messages(masks, [message for message, _ in unstorable])
-        )
+        dq_errors = pc.coalesce(dq_errors, _messages(masks, [message for message, _ in unstorable]))
     violations = np.nonzero(broken)
     return Judgement(
         count=received.count,
