@@ -11,7 +11,8 @@ import yaml
 from etl import datasets
 from etl.rule_definition import RuleDefinition, RuleError, check
 
-LARGEST_FILE = 1_000_000  # bytes
+LARGEST_FILE = 256 * 1024  # bytes
+_DEEPEST = 20
 _NAMES = {  # in the file -> in the table; in the order in which they are written
     "code": "code",
     "column": "column_name",
@@ -54,7 +55,14 @@ def written(rules: Mapping[str, Sequence[RuleDefinition]]) -> str:
         ]
         for dataset in sorted(rules)
     }
-    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+    text = _dumped(document, allow_unicode=True)
+    # as they are, a few odd characters (such as NEL) would be read as line breaks
+    is_same = text.isascii() or yaml.safe_load(text) == document
+    return text if is_same else _dumped(document, allow_unicode=False)
+
+
+def _dumped(document: object, *, allow_unicode: bool) -> str:
+    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=allow_unicode, width=100)
     return text
 
 
@@ -70,7 +78,7 @@ def read(content: bytes) -> list[Written]:
     except UnicodeDecodeError:
         raise RuleError("the file is no UTF-8 text") from None
     try:
-        _refuse_aliases(text)
+        _refuse_endless(text)
         loader = yaml.SafeLoader(text)
         try:
             return _feeds(loader, loader.get_single_node())
@@ -79,15 +87,22 @@ def read(content: bytes) -> list[Written]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise RuleError(f"line {line}: this is no YAML: {error.problem}") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise RuleError(f"this is no YAML: {str(error).splitlines()[0]}") from None
 
 
-def _refuse_aliases(text: str) -> None:
-    """Refuse what would let a small file stand for an endless one."""
+def _refuse_endless(text: str) -> None:
+    """Refuse what would let a small file stand for an endless one, or take endlessly long."""
+    depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
             raise RuleError(f"line {_line(event)}: anchors and aliases are not used here")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEEPEST:
+            raise RuleError(f"line {_line(event)}: this is nested too deeply")
 
 
 def _feeds(loader: yaml.SafeLoader, root: yaml.Node | None) -> list[Written]:
@@ -136,11 +151,13 @@ def _members(node: yaml.Node | None, what: str, of: str) -> list[tuple[str, yaml
     if not isinstance(node, yaml.MappingNode):
         where = f"line {_line(node)}: " if node is not None else ""
         raise RuleError(f"{where}{what} must hold {of}")
-    names = [str(key.value) for key, _ in node.value]
-    for name, (key, _) in zip(names, node.value, strict=True):
-        if names.count(name) > 1:
+    found: dict[str, tuple[str, yaml.Node, yaml.Node]] = {}
+    for key, value in node.value:
+        name = str(key.value)
+        if name in found:
             raise RuleError(f"line {_line(key)}: {name} stands twice")
-    return [(name, key, value) for name, (key, value) in zip(names, node.value, strict=True)]
+        found[name] = (name, key, value)
+    return list(found.values())
 
 
 def _line(node: Any) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etl import datasets, rule_file, validate
@@ -236,7 +236,7 @@ def definitions(draw: st.DrawFn) -> RuleDefinition:
     )
 
 
-@settings(max_examples=150)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(definitions(), max_size=4, unique_by=lambda one: one.code))
 def test_a_file_gives_back_the_rules_that_were_written(rules: list[RuleDefinition]) -> None:
     text = written({"sales": rules})
@@ -281,10 +281,10 @@ def test_what_a_file_leaves_out_is_usual() -> None:
         (GOOD.replace("{values", "{{values"), "rule region_known|no YAML"),
         ("sales: 5", "line 1: sales must hold a list"),
         ("- 5", "line 1: the file must hold feeds"),
-        ("sales: [5]", "line 1, rule .: a rule must hold|must hold names"),
+        ("sales: [5]", "line 1, rule .*: line 1: a rule must hold names"),
         ("", "the file must hold feeds"),
         ("a: [", "line 1: this is no YAML"),
-        ("[" * 5000, "no YAML"),
+        ("[" * 5000, "nested too deeply"),
         ("a: \x00", "no YAML"),
         (GOOD.replace("5", "2024-01-01"), "order must be a whole number"),
         (GOOD.replace("5", "9999-99-99"), "line 2|no YAML"),
