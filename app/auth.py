@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from etl.errors import RevenueError
+from etl.settings import Settings
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class Role(IntEnum):
@@ -47,6 +50,11 @@ def current() -> Operator:
     except (OSError, KeyError, ImportError):
         name = "operator"
     return Operator(name=name, role=Role.ADMIN, origin="page")
+
+
+def is_single_user(settings: Settings) -> bool:
+    """Return whether nobody but the local operator can reach the pages."""
+    return settings.address in LOOPBACK
 
 
 def require(operator: Operator, role: Role) -> None:

@@ -591,6 +591,91 @@ def export_quarantine(file: Path, dataset: str | None, status: str | None, as_js
         _say(f"{count:,} records: {file}")
 
 
+@cli.group(invoke_without_command=True)
+@_json_option
+@click.pass_context
+def rules(context: click.Context, as_json: bool) -> None:
+    """The rules that judge records."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_rules, as_json=as_json)
+
+
+@rules.command("list")
+@click.option("--dataset", type=_dataset_names)
+@_json_option
+def list_rules(as_json: bool, dataset: str | None = None) -> None:
+    """List the rules in the order of their messages."""
+    from app import rule_book
+
+    with _engine(settings_module.load()) as opened, opened.engine.connect() as connection:
+        found = rule_book.listed(connection, dataset=dataset)
+    if as_json:
+        print_json({"rules": found})
+        return
+    _print_table(
+        ("rule", "dataset", "code", "severity", "state", "version", "fired", "sentence"),
+        [
+            (
+                row["rule_id"],
+                row["dataset"],
+                row["code"],
+                row["severity"],
+                "on" if row["active"] else "off",
+                row["version"],
+                f"{row['fired']:,}",
+                row["sentence"],
+            )
+            for row in found
+        ],
+    )
+
+
+@rules.command("export")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--dataset", type=_dataset_names)
+@_json_option
+def export_rules(file: Path, dataset: str | None, as_json: bool) -> None:
+    """Write the rules to FILE as YAML."""
+    from app import rule_book
+
+    with _engine(settings_module.load()) as opened, opened.engine.connect() as connection:
+        text = rule_book.as_yaml(connection, dataset=dataset)
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RevenueError(f"{file} cannot be written: {error.strerror}", code="export") from error
+    if as_json:
+        print_json({"path": str(file)})
+    else:
+        _say(f"rules: {file}")
+
+
+@rules.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_json_option
+def import_rules(file: Path, as_json: bool) -> None:
+    """Draft what FILE (YAML) says otherwise; the page Rules activates drafts."""
+    from app.actions import Desk
+    from app.actions import rules as actions
+    from app.auth import Operator, Role
+
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise RevenueError(f"{file} cannot be read: {error.strerror}", code="import") from error
+    settings = settings_module.load()
+    operator = Operator(name=_actor(), role=Role.ADMIN, origin="command")
+    with _engine(settings) as opened:
+        desk = Desk(engine=opened.engine, settings=settings, operator=operator)
+        drafts = actions.import_rules(desk, content, name=file.name)
+    if as_json:
+        print_json({"drafts": drafts})
+    else:
+        _say(
+            f"{len(drafts):,} drafts; the page Rules activates them" if drafts else "no difference"
+        )
+
+
 @cli.command()
 @click.option("--region", multiple=True, help="Region of the sale; may be repeated.")
 @click.option("--product", multiple=True, help="Product name; may be repeated.")

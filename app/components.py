@@ -110,6 +110,15 @@ STATES: Mapping[str, State] = {
     "assigned": _state("assigned", "person", "◐", "blue", _BLUE),
     "fixed": _state("fixed", "check_circle", "✓", "green", _GREEN),
     "dismissed": _state("dismissed", "cancel", "–", "gray", _SLATE),
+    # rules and their drafts
+    "on": _state("on", "toggle_on", "✓", "green", _GREEN),
+    "off": _state("off", "toggle_off", "–", "gray", _SLATE),
+    "reject": _state("rejects", "block", "✗", "red", _RED),
+    "warn": _state("warns", "warning", "!", "yellow", _AMBER),
+    "draft": _state("draft", "edit_note", "○", "blue", _BLUE),
+    "activated": _state("activated", "check_circle", "✓", "green", _GREEN),
+    "withdrawn": _state("withdrawn", "cancel", "–", "gray", _SLATE),
+    "outdated": _state("outdated", "update_disabled", "?", "orange", _ORANGE),
     # layers
     "fresh": _state("fresh", "check_circle", "✓", "green", _GREEN),
     "late": _state("late", "warning", "!", "yellow", _AMBER),

@@ -15,8 +15,9 @@ from typing import Any
 
 import streamlit as st
 
-from app import context, health, timetable
+from app import context, health, rule_book, timetable
 from etl import landing, readers, rules, runs, triage, validate
+from etl import rule_drafts as drafts_of_rules
 from etl.db import queries
 from etl.errors import UnreadableFileError
 
@@ -152,6 +153,36 @@ def rules_of_run(run: dict[str, Any]) -> list[dict[str, Any]] | None:
     ]
 
 
+def rules_listed(**filters: Any) -> list[dict[str, Any]]:
+    """Return rules in words, as app.rule_book says them."""
+    with context.engine().connect() as connection:
+        return rule_book.listed(connection, **filters)
+
+
+def rule_drafts(dataset: str | None) -> list[dict[str, Any]]:
+    """Return the drafts of rules that wait, with what they change."""
+    with context.engine().connect() as connection:
+        return rule_book.waiting(connection, dataset)
+
+
+def rule_versions(rule_id: int) -> list[dict[str, Any]]:
+    """Return the versions of a rule, the newest first, with what each changed."""
+    with context.engine().connect() as connection:
+        return rule_book.versions(connection, rule_id)
+
+
+def next_rule_order(dataset: str) -> int:
+    """Return an order behind every rule of a feed."""
+    with context.engine().connect() as connection:
+        return drafts_of_rules.next_ordinal(connection, dataset)
+
+
+def rules_as_yaml(dataset: str | None) -> bytes:
+    """Return the rules in force as a YAML file."""
+    with context.engine().connect() as connection:
+        return rule_book.as_yaml(connection, dataset=dataset).encode()
+
+
 def loaded_batches(dataset: str, *, limit: int) -> list[dict[str, Any]]:
     """Return the newest batches of a feed that can be judged again."""
     return rows("queries/batches.newest_loaded", dataset=dataset, limit=limit)
@@ -165,9 +196,8 @@ def invalid_record(quarantine_id: int) -> dict[str, Any]:
     with context.engine().connect() as connection:
         found = triage.show(connection, quarantine_id)
     for violation in found["violations"]:
-        sentence = validate.KINDS[violation["kind"]].sentence
-        violation["sentence"] = sentence.format(
-            **{"column": violation["column_name"], **violation["parameters"]}
+        violation["sentence"] = validate.sentence_of(
+            violation["kind"], violation["column_name"], violation["parameters"]
         )
     return found
 

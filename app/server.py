@@ -17,13 +17,12 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import context
+from app import auth, context
 from etl import settings as settings_module
 from etl.db import queries
 from etl.errors import RevenueError, SettingsError
 from etl.settings import Settings
 
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"SAMEORIGIN",
@@ -100,7 +99,7 @@ def guard(settings: Settings) -> None:
 
     Raises SettingsError.
     """
-    if settings.address in _LOOPBACK or settings.allow_unauthenticated_network_access:
+    if settings.address in auth.LOOPBACK or settings.allow_unauthenticated_network_access:
         return
     raise SettingsError(
         f"REVENUE_ADDRESS is {settings.address}, but nobody signs in: anyone on the network could "

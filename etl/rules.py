@@ -36,6 +36,34 @@ def active(connection: Connection, dataset: str) -> list[Rule]:
     return [_rule(row) for row in queries.rows(connection, "queries/rules.active", dataset=dataset)]
 
 
+def drafted(connection: Connection, dataset: str) -> list[Rule]:
+    """Return the active rules as they would be with every open draft applied, in their order.
+
+    A draft whose rule changed meanwhile is left out: it cannot be activated. Changed rules carry the
+    version that they would get; new ones have the identity 0.
+    """
+    drafts = [
+        draft
+        for draft in queries.rows(connection, "queries/rules.open_drafts", dataset=dataset)
+        if not draft["is_outdated"]
+    ]
+    changed = {draft["rule_id"]: draft for draft in drafts if draft["rule_id"] is not None}
+    placed = []
+    for row in queries.rows(connection, "queries/rules.all", dataset=dataset):
+        draft = changed.get(row["rule_id"])
+        stored = row if draft is None else {**row, **draft["rule"], "version": row["version"] + 1}
+        placed.append(((stored["ordinal"], 0, row["rule_id"]), stored))
+    for draft in drafts:
+        if draft["rule_id"] is None:
+            stored = {**draft["rule"], "rule_id": 0, "version": 1}
+            placed.append(((stored["ordinal"], 1, draft["draft_id"]), stored))
+    return [_rule(stored) for _, stored in sorted(placed, key=_place) if stored["active"]]
+
+
+def _place(one: tuple[tuple[int, int, int], Mapping[str, Any]]) -> tuple[int, int, int]:
+    return one[0]
+
+
 def _rule(stored: Mapping[str, Any]) -> Rule:
     return Rule(
         code=stored["code"],

@@ -135,6 +135,11 @@ class Settings(BaseSettings):
     log_file_mb: int = Field(
         default=50, ge=1, description="size at which a log file is rotated; five are kept, MB"
     )
+    rule_approval: Literal["auto", "required", "none"] = Field(
+        default="auto",
+        description="who activates drafts of rules: `required`, a second person; `none`, also who "
+        "made them; `auto`, a second person unless the pages are bound to this machine alone",
+    )
     demo_records: int = Field(
         default=2000, ge=1, description="sales records of the demo data on a first start"
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.model import Dataset, Judges, Rule, Severity
+from etl import storable
+from etl.model import Column, Dataset, Judges, Rule, Severity
 from etl.normalise import Values, mask, series
 from etl.received import UNSTORABLE, Received, receive
 
@@ -73,7 +75,12 @@ class Kind:
 
     breaks: Callable[[Cell, Mapping[str, Any]], Mask]
     sentence: str  # with {column} and the parameters
-    parameters: Mapping[str, str]  # name -> type: number, integer, text, list, boolean
+    parameters: Mapping[
+        str, str
+    ]  # name -> type: number, integer, text, list, boolean, value, column, table
+    optional: frozenset[str] = frozenset()  # parameters that may be left out
+    needs: str = ""  # what a column must have: number, or a flag of its normaliser
+    words: Callable[[Mapping[str, Any]], str] | None = None  # instead of `sentence`, {column} left
     is_last: bool = False  # asks only about records that no rejecting rule before it refused
 
 
@@ -96,6 +103,17 @@ def _between(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
     if parameters.get("whole") and "not_whole" in cell.values.flags:
         broken |= cell.values.flags["not_whole"]
     return cell.not_scalar | (broken if parameters.get("required") else broken & cell.given)
+
+
+def _between_words(parameters: Mapping[str, Any]) -> str:
+    """Return `{column} must be a whole number from 1 to 10, and given`."""
+    limits = [
+        f"{word} {parameters[name]}"
+        for name, word in (("min", "from"), ("max", "to"), ("below", "below"))
+        if name in parameters
+    ]
+    words = ["{column} must be a", "whole number" if parameters.get("whole") else "number", *limits]
+    return " ".join(words) + (", and given" if parameters.get("required") else "")
 
 
 def _greater_than(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
@@ -183,9 +201,13 @@ KINDS: Mapping[str, Kind] = {
             "whole": "boolean",
             "required": "boolean",
         },
+        optional=frozenset({"min", "max", "below", "whole", "required"}),
+        needs="number",
+        words=_between_words,
     ),
     "greater_than": Kind(
         breaks=_greater_than,
+        needs="number",
         sentence="{column} must be greater than {value}",
         parameters={"value": "number"},
     ),
@@ -203,26 +225,32 @@ KINDS: Mapping[str, Kind] = {
         breaks=_one_of, sentence="{column} must be one of {values}", parameters={"values": "list"}
     ),
     "not_equal": Kind(
-        breaks=_not_equal, sentence="{column} must not be {value}", parameters={"value": "text"}
+        breaks=_not_equal, sentence="{column} must not be {value}", parameters={"value": "value"}
     ),
     "parses_as": Kind(
         breaks=_parses_as,
         sentence="{column} must be a {type}",
         parameters={"type": "text", "required": "boolean"},
+        optional=frozenset({"required"}),
     ),
     "total_below": Kind(
         breaks=_total_below,
         sentence="{column} × {factor} × (1 − {fraction}) must stay below {below}",
-        parameters={"factor": "text", "fraction": "text", "below": "number"},
+        parameters={"factor": "column", "fraction": "column", "below": "number"},
+        needs="number",
         is_last=True,
     ),
     "usable": Kind(
-        breaks=_usable, sentence="{column} should be usable when it is given", parameters={}
+        breaks=_usable,
+        sentence="{column} should be usable when it is given",
+        parameters={},
+        needs="unusable",
     ),
     "not_ambiguous": Kind(
         breaks=_not_ambiguous,
         sentence="{column} should not be readable as two different days",
         parameters={},
+        needs="ambiguous",
     ),
     "scalar": Kind(
         breaks=_scalar,
@@ -237,14 +265,50 @@ KINDS: Mapping[str, Kind] = {
     REFERENCES: Kind(
         breaks=_set_based,
         sentence="{column} should exist in {table}",
-        parameters={"table": "text", "column": "text"},
+        parameters={"table": "table", "column": "column of the table"},
     ),
 }
 
 
 def sentence(rule: Rule) -> str:
     """Return the rule in words."""
-    return KINDS[rule.kind].sentence.format(**{**rule.parameters, "column": rule.column})
+    return sentence_of(rule.kind, rule.column, rule.parameters)
+
+
+def sentence_of(kind: str, column: str, parameters: Mapping[str, Any]) -> str:
+    """Return a rule of this kind, about this column, in words."""
+    declared = KINDS[kind]
+    if declared.words is not None:
+        return declared.words(parameters).replace("{column}", column)
+    shown = {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else value
+        for name, value in parameters.items()
+    }
+    return declared.sentence.format(**{**shown, "column": column})
+
+
+def suits(kind: str, column: Column) -> bool:
+    """Return whether rules of this kind can judge the column."""
+    needs = KINDS[kind].needs
+    if not needs:
+        return True
+    values = _of_nothing(column)
+    return values.number is not None if needs == "number" else needs in values.flags
+
+
+@cache
+def _of_nothing(column: Column) -> Values:
+    return column.normalise(series(pa.array([], pa.string())))
+
+
+def is_number(column: Column) -> bool:
+    """Return whether the normalised column is one of numbers."""
+    return _of_nothing(column).number is not None
+
+
+def has_flag(column: Column, flag: str) -> bool:
+    """Return whether the column's normaliser marks values with this flag."""
+    return flag in _of_nothing(column).flags
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,9 +360,19 @@ def judge_received(received: Received, dataset: Dataset, rules: Sequence[Rule]) 
             broken[index] &= ~broken[refusing].any(axis=0)
     if not_object is not None:
         broken[:, not_object] = False
-    dq_errors = _messages(broken, rules)
+    rejects = [rule.message if rule.severity is Severity.REJECT else None for rule in rules]
+    dq_errors = _messages(broken, rejects)
     if not_object is not None:
         dq_errors = pc.if_else(pa.array(not_object), NOT_AN_OBJECT, dq_errors)
+    unstorable = storable.refusals(
+        dataset,
+        others,
+        pc.is_valid(dq_errors).to_numpy(zero_copy_only=False),
+        has_escapes=received.has_escapes,
+    )
+    if unstorable:
+        masks = np.array([refused for _, refused in unstorable])
+        dq_errors = pc.coalesce(dq_errors, _messages(masks, [message for message, _ in unstorable]))
     violations = np.nonzero(broken)
     return Judgement(
         count=received.count,
@@ -308,12 +382,15 @@ def judge_received(received: Received, dataset: Dataset, rules: Sequence[Rule]) 
     )
 
 
-def _messages(broken: NDArray[np.bool_], rules: Sequence[Rule]) -> pa.StringArray:
-    """Join each record's messages; records mostly break the same few combinations of rules."""
+def _messages(broken: NDArray[np.bool_], words: Sequence[str | None]) -> pa.StringArray:
+    """Join each record's messages; records mostly break the same few combinations of rules.
+
+    `words` holds the message of each row of `broken`, None where it refuses nothing.
+    """
     # a number for each record's combination; folded, because rules may outnumber a number's bits
     combination = np.zeros(broken.shape[1], np.int64)
     first = np.zeros(min(1, broken.shape[1]), np.int64)
-    for some in range(0, len(rules), _FOLD):
+    for some in range(0, len(words), _FOLD):
         key = combination << _FOLD
         for bit, breaks in enumerate(broken[some : some + _FOLD]):
             if breaks.any():
@@ -322,9 +399,9 @@ def _messages(broken: NDArray[np.bool_], rules: Sequence[Rule]) -> pa.StringArra
     messages: list[str | None] = []
     for record in first:
         rejections = [
-            rule.message
-            for rule, is_broken in zip(rules, broken[:, record], strict=True)
-            if is_broken and rule.severity is Severity.REJECT
+            word
+            for word, is_broken in zip(words, broken[:, record], strict=True)
+            if is_broken and word is not None
         ]
         messages.append("; ".join(dict.fromkeys(rejections)) or None)
     return pa.array(messages, pa.string()).take(pa.array(combination.ravel()))

@@ -21,11 +21,12 @@ from sqlalchemy.exc import OperationalError
 
 from app import auth
 from app.auth import ForbiddenError, Operator, Role
-from etl import datasets, generate, landing, readers, rules, runs, validate
+from etl import datasets, generate, landing, readers, runs, validate
 from etl.db import queries
 from etl.errors import RevenueError, UnreadableFileError
 from etl.masking import mask
 from etl.model import Dataset
+from etl.rules import active as active_rules
 from etl.settings import Settings
 
 GENERATED_LIMIT = 1_000_000  # records; the command line has no limit
@@ -150,7 +151,7 @@ def _preview(
     same = newest = None
     if found.dataset is not None:
         with desk.engine.connect() as connection:
-            active = rules.active(connection, found.dataset.name)
+            active = active_rules(connection, found.dataset.name)
             content = {"dataset": found.dataset.name, "sha256": sha256}
             same = queries.row(connection, "queries/batches.by_content", **content)
             newest = queries.row(connection, "queries/batches.newest", dataset=found.dataset.name)

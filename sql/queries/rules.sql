@@ -47,3 +47,129 @@ select rule_id, sum(records)::bigint as records
 from dq.rule_count
 where batch_id = any(:batches)
 group by rule_id;
+
+-- name: lock
+-- Hold the rules of a feed while drafts are made or decided; others wait.
+select pg_advisory_xact_lock(hashtextextended('rules of ' || :dataset, 0));
+
+-- name: all
+-- Every rule of a feed, active or not, in the order of their messages.
+select * from dq.rule where dataset = :dataset order by ordinal, rule_id;
+
+-- name: one
+-- One rule.
+select * from dq.rule where rule_id = :rule_id;
+
+-- name: open_drafts
+-- Drafts that wait, in the order in which they were made; outdated ones say so.
+select
+    d.draft_id, d.dataset, d.rule_id, d.rule, d.based_on, d.reason, d.made_by, d.made_at, r.code,
+    r.version, coalesce(d.based_on <> r.version, false) as is_outdated
+from dq.rule_draft as d
+left join dq.rule as r on r.rule_id = d.rule_id
+where d.status = 'draft' and (cast(:dataset as text) is null or d.dataset = :dataset)
+order by d.draft_id;
+
+-- name: draft
+-- One draft.
+select * from dq.rule_draft where draft_id = :draft_id for update;
+
+-- name: decided_drafts
+-- What became of drafts of a rule, the newest first.
+select draft_id, status, reason, made_by, made_at, decided_by, decided_at
+from dq.rule_draft
+where rule_id = :rule_id
+order by draft_id desc
+limit :limit;
+
+-- name: add_draft
+-- Keep a change of a rule, or a new one, as a draft.
+insert into dq.rule_draft (dataset, rule_id, rule, based_on, reason, made_by)
+values (:dataset, :rule_id, cast(:rule as jsonb), :based_on, :reason, :actor)
+returning draft_id;
+
+-- name: decide_draft
+-- A draft no longer waits.
+update dq.rule_draft
+set status = :status, decided_by = :actor, decided_at = clock_timestamp()
+where draft_id = :draft_id and status = 'draft';
+
+-- name: add
+-- A rule that an operator made.
+insert into dq.rule (
+    dataset, code, ordinal, column_name, kind, parameters, judges, severity, message, active, owner,
+    warn_records, warn_rate, stop_records, stop_rate, origin, updated_by
+)
+values (
+    :dataset, :code, :ordinal, :column_name, :kind, cast(:parameters as jsonb), :judges, :severity,
+    :message, :active, :owner, :warn_records, :warn_rate, :stop_records, :stop_rate, 'operator', :actor
+)
+returning rule_id;
+
+-- name: change
+-- A new version of a rule, as long as it is the version that was seen.
+update dq.rule
+set
+    code = :code,
+    ordinal = :ordinal,
+    column_name = :column_name,
+    kind = :kind,
+    parameters = cast(:parameters as jsonb),
+    judges = :judges,
+    severity = :severity,
+    message = :message,
+    active = :active,
+    owner = :owner,
+    warn_records = :warn_records,
+    warn_rate = :warn_rate,
+    stop_records = :stop_records,
+    stop_rate = :stop_rate,
+    origin = 'operator',
+    version = version + 1,
+    updated_at = clock_timestamp(),
+    updated_by = :actor
+where rule_id = :rule_id and version = :based_on
+returning rule_id;
+
+-- name: give_to_draft
+-- The rule that a draft of a new one became.
+update dq.rule_draft set rule_id = :rule_id where draft_id = :draft_id;
+
+-- name: versions
+-- Every version of one rule, the newest first.
+select version, rule, changed_at, changed_by from dq.rule_history
+where rule_id = :rule_id
+order by version desc;
+
+-- name: listed
+-- Rules by the filters of their page, with how often each fired, ever and in the last days.
+select
+    r.*, coalesce(f.fired, 0)::bigint as fired, coalesce(f.lately, 0)::bigint as lately, f.last_at,
+    d.draft_id
+from dq.rule as r
+left join (
+    select
+        c.rule_id, sum(c.records) as fired, max(b.accepted_at) as last_at,
+        sum(c.records) filter (
+            where b.accepted_at >= clock_timestamp() - make_interval(days => :days)
+        ) as lately
+    from dq.rule_count as c
+    join etl.batch as b on b.batch_id = c.batch_id
+    group by c.rule_id
+) as f on f.rule_id = r.rule_id
+left join dq.rule_draft as d on d.rule_id = r.rule_id and d.status = 'draft'
+where
+    (cast(:rule_id as bigint) is null or r.rule_id = :rule_id)
+    and (cast(:dataset as text) is null or r.dataset = :dataset)
+    and (cast(:severity as text) is null or r.severity = :severity)
+    and (cast(:active as boolean) is null or r.active = :active)
+order by r.dataset, r.ordinal, r.rule_id
+limit :limit offset :offset;
+
+-- name: count
+-- How many rules the filters of `listed` find.
+select count(*) from dq.rule as r
+where
+    (cast(:dataset as text) is null or r.dataset = :dataset)
+    and (cast(:severity as text) is null or r.severity = :severity)
+    and (cast(:active as boolean) is null or r.active = :active);

@@ -42,6 +42,9 @@ def test_the_operator_is_named(open_page: Open) -> None:
         ("invalid_records", {"record": 999}),
         ("invalid_records", {"rule": "x", "from_run": "x", "page": "0", "key": "%_\\"}),
         ("upload", {"status": "nonsense", "feed": "'"}),
+        ("rules", {"feed": "<b>", "severity": "x", "state": "'", "page": "-1"}),
+        ("rules", {"rule": 999}),
+        ("rules", {"rule": "9" * 18, "edit": "x"}),
         ("alerts", {"show": "nonsense", "kind": "<b>", "state": "x", "page": "-1"}),
         ("alerts", {"show": "rules", "rule": "9" * 18}),
         ("alerts", {"show": "channels", "channel": "x"}),
@@ -135,6 +138,8 @@ def test_every_state_has_words_icon_and_colour(pipeline: Pipeline) -> None:
         ("etl.freshness", "state"),
         ("etl.delivery", "status"),
         ("etl.alert_rule", "severity"),
+        ("dq.rule", "severity"),
+        ("dq.rule_draft", "status"),
     ):
         [(check,)] = pipeline.rows(
             "select string_agg(pg_get_constraintdef(oid), ' ') from pg_constraint "

@@ -296,9 +296,12 @@ def test_warnings_do_not_refuse() -> None:
     assert messages == ["ambiguous date", "price 0", "unknown region"]
 
 
-def test_no_rules_refuse_nothing() -> None:
-    judged = validate.judge([b"{}"], datasets.get("sales"), [])
+def test_without_rules_only_what_cannot_be_stored_is_refused() -> None:
+    judged = validate.judge([b'{"customer_id": "C1"}'], datasets.get("customers"), [])
     assert judged.dq_errors.to_pylist() == [None]
+    judged = validate.judge([b"{}"], datasets.get("customers"), [])
+    assert judged.dq_errors.to_pylist() == ["customer_id cannot be stored"]
+    assert not len(judged.broken[0])
 
 
 @pytest.mark.parametrize(
