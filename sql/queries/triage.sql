@@ -122,16 +122,6 @@ join etl.batch as b on b.batch_id = m.batch_id
 order by m.quarantine_id desc
 limit :limit offset :offset;
 
--- name: count_up_to
--- How many records the filters of `matching` find, counted no further than a limit.
--- with: matching
-select count(*) from (select from matching limit :limit) as found;
-
--- name: count_matching
--- How many records the filters of `matching` find.
--- with: matching
-select count(*) from matching;
-
 -- name: by_state
 -- How many records of each state the filters find, each counted no further than a limit.
 -- with: matching
