@@ -494,6 +494,9 @@ def list_schedules(as_json: bool, dataset: str | None = None) -> None:
     )
 
 
+_STATES = [state.value for state in TriageState]
+
+
 @cli.group(invoke_without_command=True)
 @_json_option
 @click.pass_context
@@ -505,7 +508,7 @@ def quarantine(context: click.Context, as_json: bool) -> None:
 
 @quarantine.command("list")
 @click.option("--dataset", type=_dataset_names)
-@click.option("--status", type=click.Choice(list(TriageState)))
+@click.option("--status", type=click.Choice(_STATES))
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
 @_json_option
 def list_quarantine(
@@ -578,7 +581,7 @@ def show_quarantine(quarantine_id: int, as_json: bool) -> None:
 @quarantine.command("export")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--dataset", type=_dataset_names)
-@click.option("--status", type=click.Choice(list(TriageState)))
+@click.option("--status", type=click.Choice(_STATES))
 @_json_option
 def export_quarantine(file: Path, dataset: str | None, status: str | None, as_json: bool) -> None:
     """Write invalid records with their reasons to FILE (.csv or .json)."""

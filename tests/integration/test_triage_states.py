@@ -230,9 +230,12 @@ def test_of_two_at_the_same_moment_one_decides(
             connection, one, WISHES[Action.SEND_BACK], version=seen, actor="first"
         )
         second.start()
-        while not connection.exec_driver_sql(
-            "select exists (select from pg_locks where not granted)"
-        ).scalar():
+        while (
+            second.is_alive()
+            and not connection.exec_driver_sql(
+                "select exists (select from pg_locks where not granted)"
+            ).scalar()
+        ):
             pass
     second.join()
     assert item(pipeline, one)["status"] == "back_to_source"
