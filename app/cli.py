@@ -39,6 +39,7 @@ from etl.errors import RevenueError
 from etl.masking import mask, mask_values
 from etl.model import Step
 from etl.settings import PREFIX, Settings
+from etl.triage_states import TriageState
 
 _WORKER_NICENESS = 10  # pages go first where a run and a page want the same core
 STRICT_STATUS = 3
@@ -493,6 +494,9 @@ def list_schedules(as_json: bool, dataset: str | None = None) -> None:
     )
 
 
+_STATES = [state.value for state in TriageState]
+
+
 @cli.group(invoke_without_command=True)
 @_json_option
 @click.pass_context
@@ -504,7 +508,7 @@ def quarantine(context: click.Context, as_json: bool) -> None:
 
 @quarantine.command("list")
 @click.option("--dataset", type=_dataset_names)
-@click.option("--status", type=click.Choice(["open", "assigned", "fixed", "dismissed"]))
+@click.option("--status", type=click.Choice(_STATES))
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
 @_json_option
 def list_quarantine(
@@ -577,7 +581,7 @@ def show_quarantine(quarantine_id: int, as_json: bool) -> None:
 @quarantine.command("export")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--dataset", type=_dataset_names)
-@click.option("--status", type=click.Choice(["open", "assigned", "fixed", "dismissed"]))
+@click.option("--status", type=click.Choice(_STATES))
 @_json_option
 def export_quarantine(file: Path, dataset: str | None, status: str | None, as_json: bool) -> None:
     """Write invalid records with their reasons to FILE (.csv or .json)."""

@@ -83,7 +83,7 @@ def _state(word: str, icon: str, sign: str, colour: Colour, shade: str) -> State
 
 
 _GREY, _BLUE, _GREEN, _AMBER = "#7C8797", "#3B6FD4", "#2F8F5B", "#B7791F"
-_RED, _SLATE, _ORANGE = "#C8372D", "#56657A", "#D9661F"
+_RED, _SLATE, _ORANGE, _VIOLET = "#C8372D", "#56657A", "#D9661F", "#7A5BC0"
 
 STATES: Mapping[str, State] = {
     # runs and steps
@@ -108,8 +108,11 @@ STATES: Mapping[str, State] = {
     # invalid records
     "open": _state("open", "inbox", "●", "yellow", _AMBER),
     "assigned": _state("assigned", "person", "◐", "blue", _BLUE),
+    "snoozed": _state("snoozed", "snooze", "☾", "violet", _VIOLET),
+    "back_to_source": _state("back to source", "undo", "↩", "orange", _ORANGE),
     "fixed": _state("fixed", "check_circle", "✓", "green", _GREEN),
     "dismissed": _state("dismissed", "cancel", "–", "gray", _SLATE),
+    "superseded": _state("superseded", "layers", "≫", "gray", _GREY),
     # rules and their drafts
     "on": _state("on", "toggle_on", "✓", "green", _GREEN),
     "off": _state("off", "toggle_off", "–", "gray", _SLATE),
@@ -205,7 +208,9 @@ def file_size(size: int) -> str:
 def frame(page: StreamlitPage) -> None:
     """Show what stands around every page: name of the product, and who acts."""
     st.set_page_config(
-        page_title=f"{page.title} · {PRODUCT}", page_icon=str(_ASSETS / "icon.png"), layout="wide"
+        page_title=f"{nav.title(page)} · {PRODUCT}",
+        page_icon=str(_ASSETS / "icon.png"),
+        layout="wide",
     )
     st.logo(str(_ASSETS / "logo.svg"), icon_image=str(_ASSETS / "icon.svg"), size="large")
     # the tables' own download would write formulas as they are; ours defuses them
@@ -377,6 +382,31 @@ def filter_text(label: str, *, key: str, page_key: str, placeholder: str) -> str
     return text or None
 
 
+def filter_select(
+    label: str,
+    options: Mapping[str, str],
+    *,
+    key: str,
+    page_key: str,
+    placeholder: str,
+) -> str | None:
+    """Show a filter with many values, each with its plain words; its value stands in the address."""
+    widget = f"{key}_select"
+    given = st.query_params.get(key)
+    st.session_state[widget] = given if given in options else None
+    return st.selectbox(
+        label,
+        list(options),
+        index=None,
+        key=widget,
+        format_func=lambda value: options[value],
+        placeholder=placeholder,
+        width=180,
+        on_change=_write_filter,
+        args=(key, widget, page_key),
+    )
+
+
 def _write_filter(key: str, widget: str, page_key: str) -> None:
     write_address(**{key: st.session_state[widget], page_key: None})
 
@@ -403,12 +433,14 @@ def list_table(
     alt: str,
     key: str,
     opens: str | None = None,
+    selects: bool = False,
     height: int | Literal["auto", "content"] = "content",
 ) -> int | None:
     """Show rows as a table; return the index of the row whose button was pressed.
 
     `columns` are the columns to show, in order, with their configuration; `opens` is the column
-    that holds the buttons.
+    that holds the buttons. With `selects` rows can be ticked, see `selected_rows`; its `key` must
+    then be another one as soon as the rows are.
     """
     frame = pd.DataFrame(
         [[row[name] for name in columns] for row in rows], columns=list(columns), dtype=object
@@ -430,9 +462,17 @@ def list_table(
         alt=alt,
         key=key,
         placeholder="–",
+        on_select="rerun" if selects else "ignore",
+        selection_mode="multi-row",
     )
     clicked = st.session_state.get(click) if opens is not None else None
     return int(clicked["row"]) if clicked else None
+
+
+def selected_rows(key: str) -> list[int]:
+    """Return the indexes of the rows that are ticked in the `list_table` of this key."""
+    state = st.session_state.get(key)
+    return sorted(state["selection"]["rows"]) if state else []
 
 
 def state_column(label: str, *states: str) -> Any:

@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
+from sqlalchemy.exc import SQLAlchemyError
 from streamlit.navigation.page import StreamlitPage
 
+from app import reads
+from etl.errors import RevenueError
+
+_COUNTED = 1_000  # records; more are "999+"
 _PAGES = Path(__file__).resolve().parents[1] / "pages"
 
 
@@ -45,12 +50,12 @@ SCREENS = (
 )
 
 
-def page(name: str) -> StreamlitPage:
+def page(name: str, *, badge: str = "") -> StreamlitPage:
     """Return the page called `name`, for st.switch_page and st.page_link."""
     screen = next(screen for screen in SCREENS if screen.name == name)
     return st.Page(
         _PAGES / f"{screen.name}.py",
-        title=screen.title,
+        title=f"{screen.title} {badge}".rstrip(),
         icon=screen.icon,
         url_path=screen.name,
         default=screen.default,
@@ -58,8 +63,33 @@ def page(name: str) -> StreamlitPage:
 
 
 def pages() -> dict[str, list[StreamlitPage]]:
-    """Return every page by group, in order."""
+    """Return every page by group, in order; one says how many invalid records wait for somebody."""
+    count = waiting_records()
+    shown = f"{_COUNTED - 1}+" if count >= _COUNTED else str(count)
+    badges = {"invalid_records": f":gray-badge[{shown}]"} if count else {}
     groups: dict[str, list[StreamlitPage]] = {}
     for screen in SCREENS:
-        groups.setdefault(screen.group, []).append(page(screen.name))
+        listed = page(screen.name, badge=badges.get(screen.name, ""))
+        groups.setdefault(screen.group, []).append(listed)
     return groups
+
+
+def title(shown: StreamlitPage) -> str:
+    """Return the title of a page without what the navigation says beside it."""
+    return next(
+        screen.title
+        for screen in SCREENS
+        if shown.url_path == ("" if screen.default else screen.name)
+    )
+
+
+@st.cache_data(ttl=5, show_spinner=False)
+def waiting_records() -> int:
+    """Return how many invalid records wait for somebody, up to a limit; 0 without a database.
+
+    Remembered for seconds, so that no page waits for it; `waiting_records.clear()` forgets it.
+    """
+    try:
+        return int(reads.value("queries/triage_states.count_unfinished", limit=_COUNTED))
+    except (RevenueError, SQLAlchemyError):
+        return 0  # the page itself says what is wrong

@@ -6,6 +6,7 @@ every promotion that changed gold, so that nothing shown is stale and no page ne
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import os
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from etl import landing, readers, rules, runs, triage, validate
 from etl import rule_drafts as drafts_of_rules
 from etl.db import queries
 from etl.errors import UnreadableFileError
+from etl.triage_states import Filters, TriageState
 
 
 def rows(name: str, /, **parameters: Any) -> list[dict[str, Any]]:
@@ -203,16 +205,28 @@ def invalid_record(quarantine_id: int) -> dict[str, Any]:
 
 
 def invalid_records(
-    write: Callable[[Iterator[dict[str, Any]]], Iterator[str]], filters: dict[str, Any]
+    write: Callable[[Iterator[dict[str, Any]]], Iterator[str]], filters: Filters
 ) -> bytes:
-    """Return the invalid records that the filters of `queries/triage.ids` find, as a file.
+    """Return the invalid records that the filters find, as a file.
 
     `write` is etl.triage.as_csv or as_json.
     """
     with context.engine().connect() as connection:
-        found = queries.execute(connection, "queries/triage.ids", **filters)
+        found = queries.execute(connection, "queries/triage.ids", **filters.parameters)
         wanted = set(found.scalars())
     with context.engine().connect() as connection:
-        records = triage.export(connection, dataset=filters["dataset"], status=filters["status"])
+        records = triage.export(connection, dataset=filters.dataset)
         kept = (record for record in records if record["quarantine_id"] in wanted)
         return "".join(write(kept)).encode("utf-8", "replace")
+
+
+def invalid_records_by_state(filters: Filters, *, limit: int) -> dict[str, int]:
+    """Return how many records of each state the filters find, each counted up to a limit.
+
+    The states of the filters themselves do not count: all are returned.
+    """
+    anywhere = dataclasses.replace(filters, states=None)
+    found = rows(
+        "queries/triage.by_state", **anywhere.parameters, each=list(TriageState), limit=limit
+    )
+    return {row["status"]: row["records"] for row in found}

@@ -143,7 +143,7 @@ def _show_buttons(run: dict[str, Any]) -> None:
         is_own = run["chosen_batches"] is None and not run["is_full"]
         query = {"from_run": run_id} if is_own else {"feed": run["dataset"]}
         label = "Its invalid records" if is_own else "Invalid records of the feed"
-        components.link("invalid_records", label, icon=":material/rule:", **query)
+        components.link("invalid_records", label, icon=":material/rule:", status="all", **query)
     if can_resume and st.button(
         "Resume",
         icon=":material/resume:",

@@ -111,7 +111,7 @@ def _write_json(connection: Connection, dataset: Dataset, file: BinaryIO, *, aft
                 end
                 from dq.quarantine q
                 join {dataset.raw_table} r using (batch_id, position)
-                where q.dataset = '{dataset.name}' and q.status in ('open', 'assigned')
+                where q.dataset = '{dataset.name}' and q.status = any(dq.unfinished())
                     and q.quarantine_id > {after:d}
                 order by q.quarantine_id
             ) to stdout (format csv, quote E'\\x01', escape E'\\x01', delimiter E'\\x02')
@@ -147,7 +147,7 @@ def _write_csv(connection: Connection, dataset: Dataset, file: BinaryIO, *, afte
             ) e
         ) as errors, q.dq_errors
         from dq.quarantine q join {dataset.raw_table} r using (batch_id, position)
-        where q.dataset = :dataset and q.status in ('open', 'assigned')
+        where q.dataset = :dataset and q.status = any(dq.unfinished())
             and q.quarantine_id > :after
         order by q.quarantine_id
         """,

@@ -23,7 +23,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from etl import background, datasets
+from etl import background, datasets, triage_states
 from etl.db import counts, queries
 from etl.errors import DatabaseError, RevenueError
 from etl.model import Dataset
@@ -319,6 +319,7 @@ def tasks(settings: Settings) -> list[Task]:
         Task(
             name="check after runs", seconds=AFTER_RUN_SECONDS, do=partial(check, after_runs=True)
         ),
+        Task(name="snoozed records", seconds=triage_states.WAKE_SECONDS, do=triage_states.wake),
     ]
 
 

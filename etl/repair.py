@@ -25,8 +25,8 @@ from etl.settings import Settings
 from etl.steps.load import load
 from etl.steps.promote import promote_batches
 from etl.steps.stage import Stage
+from etl.triage_states import UNFINISHED
 
-OPEN = frozenset({"open", "assigned", "snoozed", "back_to_source"})
 SHOWN_DIFFERENCES = 200
 _CHUNK = 10_000
 Measured = TypeVar("Measured")
@@ -201,7 +201,7 @@ def _require_repairable(connection: Connection, dataset: Dataset, edits: Sequenc
     gone = [item for item in wanted if item not in found or found[item]["dataset"] != dataset.name]
     if gone:
         raise RepairError(f"{_numbers(gone)} is no invalid record of {dataset.name} any more")
-    closed = [item for item, row in found.items() if row["status"] not in OPEN]
+    closed = [item for item, row in found.items() if row["status"] not in UNFINISHED]
     if closed:
         states = sorted({found[item]["status"] for item in closed})
         raise RepairError(f"{_numbers(closed)} is {' or '.join(states)}; reopen it first")

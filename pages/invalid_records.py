@@ -1,17 +1,28 @@
-"""The queue of invalid records: what was rejected, and why."""
+"""The queue of invalid records: what was rejected, and why; who works on it, and what was decided."""
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 from typing import Any
 
 import streamlit as st
 
-from app import components, reads
+from app import auth, components, reads, triage_dialogs, triage_view
 from etl import datasets, triage
+from etl.triage_states import UNFINISHED, Filters, TriageState
 
 PAGE_ROWS = 25
 COUNT_LIMIT = 10_000
-STATES = ("open", "assigned", "fixed", "dismissed")
+TO_DO, ALL = "unfinished", "all"
+MINE, NOBODY, OWNER = "mine", "nobody", "@"  # OWNER stands before a name
+AGES = {  # words, and the days between which a record was found
+    "day": ("the last day", 1, None),
+    "week": ("the last week", 7, None),
+    "older": ("more than a week ago", None, 7),
+    "month": ("more than 30 days ago", None, 30),
+}
+_OWNERS = 200
 
 
 def main() -> None:
@@ -27,11 +38,16 @@ def main() -> None:
 
 def show_list() -> None:
     st.title("Invalid records")
+    states = st.container()
     filters = show_filters()
-    total = reads.value("queries/triage.count_up_to", **filters, limit=COUNT_LIMIT + 1)
+    counts = reads.invalid_records_by_state(filters, limit=COUNT_LIMIT + 1)
+    with states:
+        filters = dataclasses.replace(filters, states=show_states(counts))
+    total = sum(counts[state] for state in filters.states or TriageState)
     if not total:
-        show_nothing(filters)
+        show_nothing(filters, counts)
         return
+    bar = st.container()
     body, offset = components.list_frame(
         min(total, COUNT_LIMIT),
         size=PAGE_ROWS,
@@ -51,84 +67,168 @@ def show_list() -> None:
             ),
         ],
     )
-    records = reads.rows("queries/triage.page", **filters, limit=PAGE_ROWS, offset=offset)
+    records = reads.rows(
+        "queries/triage.page", **filters.parameters, limit=PAGE_ROWS, offset=offset
+    )
+    # what was ticked means these records as they are now, and nothing once one of them changed
+    key = f"records_{hash(tuple((one['quarantine_id'], one['version']) for one in records))}"
     with body:
-        row = components.list_table(
-            [
-                {
-                    **record,
-                    "open": f"#{record['quarantine_id']}",
-                    "state": components.state_cell(record["status"]),
-                }
-                for record in records
-            ],
-            {
-                "open": "Record",
-                "state": components.state_column("Status", *STATES),
-                "dataset": components.text_column("Feed", width=100),
-                "record_key": components.text_column("Key", width=130),
-                "dq_errors": components.text_column("Reasons", width=260),
-                "file_name": components.text_column("File", width=150),
-                "position": components.count_column("Position"),
-                "created_at": components.time_column("Found"),
-            },
-            alt="Invalid records, newest first",
-            key=f"records_{offset}",
-            opens="open",
-        )
+        row = show_table(records, key)
     if row is not None:
         components.step_into(record=records[row]["quarantine_id"])
+    with bar:
+        ticked = [records[index] for index in components.selected_rows(key)]
+        triage_dialogs.show_bar(ticked, filters)
 
 
-def show_filters() -> dict[str, Any]:
+def show_table(records: list[dict[str, Any]], key: str) -> int | None:
+    return components.list_table(
+        [
+            {
+                **record,
+                "open": f"#{record['quarantine_id']}",
+                "state": components.state_cell(record["status"]),
+            }
+            for record in records
+        ],
+        {
+            "open": "Record",
+            "state": components.state_column("Status", *TriageState),
+            "assigned_to": components.text_column("Owner", width=90),
+            "dataset": components.text_column("Feed", width=90),
+            "record_key": components.text_column("Key", width=120),
+            "dq_errors": components.text_column("Reasons", width=240),
+            "file_name": components.text_column("File", width=140),
+            "position": components.count_column("Position"),
+            "created_at": components.time_column("Found"),
+        },
+        alt="Invalid records, newest first",
+        key=key,
+        opens="open",
+        selects=True,
+    )
+
+
+def show_states(counts: dict[str, int]) -> tuple[TriageState, ...] | None:
+    """Show how many records are in each state; a click filters by it."""
+    figures: dict[str, tuple[str, int]] = {
+        TO_DO: (":material/checklist: to do", sum(counts[state] for state in UNFINISHED)),
+        **{state: (components.state_option(state), counts[state]) for state in TriageState},
+        ALL: ("all", sum(counts.values())),
+    }
+    chosen = components.filter_pills(
+        "Status",
+        list(figures),
+        key="status",
+        page_key="page",
+        words=lambda name: f"{figures[name][0]} **{figure(figures[name][1])}**",
+        default=TO_DO,
+        required=True,
+    )
+    if chosen == ALL:
+        return None
+    return UNFINISHED if chosen in {None, TO_DO} else (TriageState(chosen),)
+
+
+def figure(count: int) -> str:
+    return f"{COUNT_LIMIT:,}+" if count > COUNT_LIMIT else f"{count:,}"
+
+
+def show_filters() -> Filters:
+    """Show the filters but the state; return what they say."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         dataset = components.filter_pills(
             "Feed", list(datasets.declared()), key="feed", page_key="page"
         )
-        status = components.filter_pills(
-            "Status",
-            STATES,
-            key="status",
-            page_key="page",
-            words=components.state_option,
+        age = components.filter_pills(
+            "Found", list(AGES), key="age", page_key="page", words=lambda name: AGES[name][0]
+        )
+        owner = components.filter_select(
+            "Owner", owners(), key="owner", page_key="page", placeholder="Anybody"
         )
         search = components.filter_text(
             "Key", key="key", page_key="page", placeholder="Part of a key"
         )
+        file = components.filter_text(
+            "File", key="file", page_key="page", placeholder="Part of a file's name"
+        )
+    _, since, until = AGES[age] if age else ("", None, None)
+    return Filters(
+        dataset=dataset,
+        rule_id=show_rules(dataset),
+        search=search,
+        file=file,
+        batch_id=show_only("batch", "batch"),
+        run_id=show_only("from_run", "run"),
+        owner=auth.current().name if owner == MINE else _owner(owner),
+        is_unowned=owner == NOBODY,
+        since=_ago(since),
+        until=_ago(until),
+    )
+
+
+def owners() -> dict[str, str]:
+    known = [
+        OWNER + row["owner"] for row in reads.rows("queries/triage_states.owners", limit=_OWNERS)
+    ]
+    given = st.query_params.get("owner", "")
+    if given.startswith(OWNER) and given not in known:
+        known.append(given)
+    return {MINE: "Mine", NOBODY: "Nobody's", **{name: name[len(OWNER) :] for name in known}}
+
+
+def _owner(chosen: str | None) -> str | None:
+    return chosen[len(OWNER) :] if chosen and chosen.startswith(OWNER) else None
+
+
+def _ago(days: int | None) -> dt.datetime | None:
+    return None if days is None else dt.datetime.now(dt.UTC) - dt.timedelta(days=days)
+
+
+def show_rules(dataset: str | None) -> int | None:
     rules = {
         str(rule["rule_id"]): rule for rule in reads.rows("queries/triage.by_rule", dataset=dataset)
     }
-    rule = None
-    if rules:
-        rule = components.filter_pills(
-            "Open records by rule",
-            list(rules),
-            key="rule",
-            page_key="page",
-            words=lambda key: (
-                f"{components.escape(rules[key]['message'])} **{rules[key]['records']:,}**"
-            ),
-        )
-    run_id = components.chosen("from_run")
-    if run_id is not None and st.button(
-        f"Only run {run_id}", icon=":material/close:", key="any_run", help="Show every run again"
+    if not rules:
+        return None
+    rule = components.filter_pills(
+        "To do by rule",
+        list(rules),
+        key="rule",
+        page_key="page",
+        words=lambda key: (
+            f"{components.escape(rules[key]['message'])} **{rules[key]['records']:,}**"
+        ),
+    )
+    return int(rule) if rule else None
+
+
+def show_only(key: str, word: str) -> int | None:
+    """Show a filter that comes from a link, with a button that takes it out."""
+    number = components.chosen(key)
+    if number is not None and st.button(
+        f"Only {word} {number}",
+        icon=":material/close:",
+        key=f"any_{word}",
+        help=f"Show every {word} again",
     ):
-        components.step_into(from_run=None, page=None)
-    return {
-        "dataset": dataset,
-        "status": status,
-        "search": search,
-        "rule_id": int(rule) if rule else None,
-        "run_id": run_id,
-    }
+        components.step_into(**{key: None, "page": None})
+    return number
 
 
-def show_nothing(filters: dict[str, Any]) -> None:
-    if any(filters.values()):
+def show_nothing(filters: Filters, counts: dict[str, int]) -> None:
+    is_default = filters == Filters(states=UNFINISHED)
+    if not is_default and filters != Filters():
         components.empty_state(
             "No invalid record fits these filters",
             "Clear a filter to see more.",
             icon="filter_alt_off",
+        )
+    elif any(counts.values()):
+        components.empty_state(
+            "Nothing to do",
+            "Every invalid record is fixed, dismissed or superseded: choose *all* to see them.",
+            icon="check_circle",
         )
     else:
         components.empty_state(
@@ -149,7 +249,7 @@ def show_record(quarantine_id: int) -> None:
     record = reads.invalid_record(quarantine_id)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.title(f"Invalid record {quarantine_id}", width="content")
-        components.state_badge(record["status"])
+        triage_view.show_state(record)
         st.space("stretch")
         show_neighbours(record)
     facts = [
@@ -160,9 +260,11 @@ def show_record(quarantine_id: int) -> None:
         f"found {components.ago(record['created_at'])}",
     ]
     st.caption(components.escape(" · ".join(facts)), help=components.absolute(record["created_at"]))
+    triage_view.show_buttons(record)
     left, right = st.columns([2, 3], gap="large")
     with left:
         show_violations(record)
+        triage_view.show_history(record)
     with right:
         show_received(record["record"])
 

@@ -94,6 +94,20 @@ $$;
 
 COMMENT ON FUNCTION dq.keep_rule_version() IS 'Copies each version of a rule into its history';
 
+--
+-- Name: unfinished(); Type: FUNCTION; Schema: dq; Owner: -
+--
+
+CREATE FUNCTION dq.unfinished() RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ARRAY['open'::text, 'assigned'::text, 'snoozed'::text, 'back_to_source'::text];
+
+--
+-- Name: FUNCTION unfinished(); Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON FUNCTION dq.unfinished() IS 'States of a queue item that somebody still has to do something about';
+
 SET default_tablespace = '';
 
 SET default_table_access_method = heap;
@@ -3838,16 +3852,22 @@ CREATE INDEX prediction_by_dataset ON dq.prediction USING btree (dataset, predic
 CREATE INDEX quarantine_by_key ON dq.quarantine USING btree (dataset, record_key);
 
 --
+-- Name: quarantine_by_owner; Type: INDEX; Schema: dq; Owner: -
+--
+
+CREATE INDEX quarantine_by_owner ON dq.quarantine USING btree (assigned_to, quarantine_id) WHERE (assigned_to IS NOT NULL);
+
+--
+-- Name: quarantine_by_status; Type: INDEX; Schema: dq; Owner: -
+--
+
+CREATE INDEX quarantine_by_status ON dq.quarantine USING btree (status, quarantine_id);
+
+--
 -- Name: quarantine_closed; Type: INDEX; Schema: dq; Owner: -
 --
 
 CREATE INDEX quarantine_closed ON dq.quarantine USING btree (closed_batch_id) WHERE (closed_batch_id IS NOT NULL);
-
---
--- Name: quarantine_newest; Type: INDEX; Schema: dq; Owner: -
---
-
-CREATE INDEX quarantine_newest ON dq.quarantine USING btree (quarantine_id DESC, status);
 
 --
 -- Name: quarantine_queue; Type: INDEX; Schema: dq; Owner: -

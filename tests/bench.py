@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime as dt
 import functools
 import io
@@ -32,13 +33,15 @@ from sqlalchemy import Engine, text
 
 from app import log_search, metrics
 from app.log_search import Filters
-from etl import generate, readers, validate, worker
+from etl import generate, readers, triage, triage_states, validate, worker
 from etl import settings as settings_module
 from etl.datasets import sales
-from etl.db import migrate
+from etl.db import migrate, queries
 from etl.db.connect import connect, raw_cursor
 from etl.db.copy_stream import copy_text
 from etl.db.embedded import EmbeddedServer
+from etl.triage_states import Filters as Queue
+from etl.triage_states import TriageState
 from tests.conftest import EMPTY
 
 CUSTOMERS = 20_000
@@ -66,7 +69,8 @@ class Bench:
             connection.execute(
                 text(
                     "truncate raw.sales_raw, silver.sales, gold.transactions, gold.products, "
-                    "gold.customers, dq.quarantine, dq.violation, dq.superseded, dq.rule_count"
+                    "gold.customers, dq.quarantine, dq.triage_event, dq.violation, dq.superseded, "
+                    "dq.rule_count"
                 )
             )
             connection.execute(text(EMPTY))
@@ -372,6 +376,121 @@ def search_log(bench: Bench, lines: int = 1_000_000) -> None:
         )
 
 
+def triage_queue(bench: Bench, count: int = 100_000) -> None:
+    """A queue of open records, with closed ones of the past: list, filter, group, count and open."""
+    bench.empty()
+    fill_queue(bench.engine, count)
+    with bench.engine.connect() as connection:
+        rule_id, rare_rule_id = connection.execute(
+            text(
+                "select min(rule_id), max(rule_id) from ("
+                "select distinct rule_id from dq.violation) as fired"
+            )
+        ).one()
+        newest = connection.execute(text("select max(quarantine_id) from dq.quarantine")).scalar()
+    page = {"limit": 25, "offset": 0}
+    unfinished = triage_states.UNFINISHED
+    each = {"each": list(TriageState), "limit": 10_001}
+    every = {**each, "limit": 1 << 62}
+    asked: dict[str, list[tuple[str, dict[str, Any]]]] = {
+        "list": [("triage.page", {**Queue(states=unfinished).parameters, **page})],
+        "list, its 400th page": [
+            ("triage.page", {**Queue(states=unfinished).parameters, "limit": 25, "offset": 9_975})
+        ],
+        "count": [
+            ("triage.by_state", {**Queue().parameters, **each}),
+        ],
+        "group by rule": [("triage.by_rule", {"dataset": None})],
+        "count in the navigation": [("triage_states.count_unfinished", {"limit": 1_000})],
+        "all that match, counted": [("triage.by_state", {**Queue().parameters, **every})],
+    }
+    for what, filters in {
+        "state": Queue(states=("back_to_source",)),
+        "feed and state": Queue(dataset="customers", states=("open",)),
+        "owner": Queue(owner="anna"),
+        "nobody's": Queue(is_unowned=True, states=unfinished),
+        "age": Queue(until=dt.datetime.now(dt.UTC) - dt.timedelta(days=60)),
+        "key": Queue(search="k99999"),
+        "no such key": Queue(search="nowhere"),
+        "file": Queue(file="file_7."),
+        "frequent rule": Queue(rule_id=rule_id, states=unfinished),
+        "rare rule": Queue(rule_id=rare_rule_id, states=unfinished),
+    }.items():
+        asked[f"filter by {what}"] = [
+            ("triage.page", {**filters.parameters, **page}),
+            ("triage.by_state", {**dataclasses.replace(filters, states=None).parameters, **each}),
+        ]
+
+    def ask(named: list[tuple[str, dict[str, Any]]]) -> None:
+        with bench.engine.connect() as connection:
+            for name, parameters in named:
+                queries.rows(connection, f"queries/{name}", **parameters)
+
+    def open_one() -> None:
+        with bench.engine.connect() as connection:
+            triage.show(connection, newest)
+            queries.rows(
+                connection, "queries/triage_states.history", quarantine_id=newest, limit=100
+            )
+            queries.rows(
+                connection, "queries/triage.neighbours", quarantine_id=newest, status="open"
+            )
+
+    acts: dict[str, Callable[[], None]] = {
+        what: functools.partial(ask, named) for what, named in asked.items()
+    }
+    for what, act in {**acts, "open": open_one}.items():
+        act()
+        seconds = statistics.median(timed(act) for _ in range(5))
+        bench.row(
+            f"app 2  triage {what} at {count:,} open records",
+            f"{seconds * 1000:.0f} ms",
+            "≤ 300 ms",
+            met=seconds <= 0.3,
+        )
+
+
+def fill_queue(engine: Engine, count: int) -> None:
+    """Put open records into the queue, a fifth as many in other states, and what they break."""
+    batches = 50
+    with engine.begin() as connection:
+        for statement in (
+            "insert into etl.batch (dataset, file_name, sha256, file_bytes, status, accepted_by, "
+            "insert_date, records, valid_records, invalid_records, superseded_records) "
+            "select case when n % 10 = 0 then 'customers' else 'sales' end, 'file_' || n || '.json', "
+            "repeat('0', 64), 1, 'loaded', 'bench', clock_timestamp(), 0, 0, 0, 0 "
+            "from generate_series(1, :batches) n",
+            "insert into dq.quarantine (dataset, batch_id, position, record_key, dq_errors, rule_set, "
+            "status, assigned_to, created_at) "
+            "select b.dataset, b.batch_id, n, 'K' || b.batch_id || n, 'Missing price', 'x', "
+            "case when n > :count / :batches then 'dismissed' when n % 50 = 0 then 'back_to_source' "
+            "when n % 10 = 0 then 'assigned' else 'open' end, "
+            "case when n % 100 = 0 then 'anna' when n % 10 = 0 then 'ben' end, "
+            "clock_timestamp() - make_interval(days => 90 - 90 * (b.nth - 1) / :batches) "
+            "from (select *, row_number() over (order by batch_id)::integer as nth from etl.batch) b "
+            "cross join generate_series(1, :count / :batches * 6 / 5) n order by b.batch_id, n",
+            "insert into dq.violation (batch_id, position, rule_id, rule_version, severity) "
+            "select q.batch_id, q.position, r.rule_id, 1, 'reject' "
+            "from dq.quarantine q join ("
+            "select rule_id, dataset, row_number() over (partition by dataset order by rule_id)::integer nth "
+            "from dq.rule where severity = 'reject') r on r.dataset = q.dataset "
+            "where r.nth = 1 or q.position % (r.nth * r.nth * 10) = 0",
+            "insert into raw.sales_raw (batch_id, position, record, insert_date) "
+            "select batch_id, position, '{\"price\": null}', clock_timestamp() from dq.quarantine "
+            "where dataset = 'sales'",
+            "insert into raw.customers_raw (batch_id, position, record, insert_date) "
+            "select batch_id, position, '{\"customer_id\": null}', clock_timestamp() "
+            "from dq.quarantine where dataset = 'customers'",
+            "insert into dq.triage_event (quarantine_id, actor, action, note) "
+            "select quarantine_id, 'bench', 'comment', 'seen' from dq.quarantine",
+        ):
+            connection.execute(text(statement), {"count": count, "batches": batches})
+    with engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(
+            text("vacuum analyze dq.quarantine, dq.violation, etl.batch, dq.triage_event")
+        )
+
+
 @contextmanager
 def a_bench() -> Iterator[Bench]:
     folder = Path(tempfile.mkdtemp(prefix="revenue-bench-"))
@@ -399,6 +518,7 @@ def main() -> None:
         main_jobs(bench, options.records, options.repeat)
         against_row_by_row(bench, min(100_000, options.records))
         search_log(bench)
+        triage_queue(bench)
         counts = [min(100_000, options.records), options.records]
         memory(bench, [*counts, 10_000_000] if options.large else counts)
 

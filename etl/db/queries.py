@@ -1,7 +1,8 @@
 r"""Named SQL: `sql/<folder>/<subject>.sql` holds queries, each below a line `-- name: <name>`.
 
 Parameters are written `:name`, which both psql (`\set`) and SQLAlchemy understand; values are
-always bound, never pasted.
+always bound, never pasted. A line `-- with: <name>` says that the query selects from another one of
+its file, which `load` puts before it; so filters that several queries share are written once.
 """
 
 from __future__ import annotations
@@ -16,13 +17,20 @@ from sqlalchemy.engine import CursorResult
 
 SQL = Path(__file__).resolve().parents[2] / "sql"
 _NAME = re.compile(r"^-- name: ([a-z][a-z0-9_]*)$", re.MULTILINE)
+_SHARED = re.compile(r"^-- with: ([a-z][a-z0-9_]*)\n(with )?", re.MULTILINE)
 
 
 @cache
 def load(subject: str) -> dict[str, str]:
     """Return the queries of `sql/<subject>.sql` by name, in the file's order."""
     parts = _NAME.split((SQL / f"{subject}.sql").read_text(encoding="utf-8"))
-    return {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+    bodies = {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+    def shared(found: re.Match[str]) -> str:
+        query = bodies[found[1]].rstrip(";")
+        return f"with {found[1]} as (\n{query}\n)" + (",\n" if found[2] else "\n")
+
+    return {name: _SHARED.sub(shared, body) for name, body in bodies.items()}
 
 
 def sentence(subject: str, name: str) -> str:

@@ -233,7 +233,7 @@ def close_older(connection: Connection, dataset: Dataset) -> None:
                     q.quarantine_id, q.status, s.batch_id, s.position
                 from dq.quarantine q join {STAGE} s on s.{dataset.key} = q.record_key
                 where q.dataset = :dataset
-                    and q.status in ('open', 'assigned', 'snoozed', 'back_to_source')
+                    and q.status = any(dq.unfinished())
                     and (q.batch_id, q.position) < (s.batch_id, s.position)
                 order by q.quarantine_id, s.batch_id desc, s.position desc
             ),

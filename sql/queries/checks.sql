@@ -177,7 +177,7 @@ select
     coalesce(sum(b.superseded_records), 0)::bigint as superseded,
     (
         select count(*) from dq.quarantine as q
-        where q.dataset = d.dataset and q.status in ('open', 'assigned')
+        where q.dataset = d.dataset and q.status = any(dq.unfinished())
     ) as open_invalid
 from etl.dataset as d
 left join etl.batch as b on b.dataset = d.dataset and b.status in ('loaded', 'promoted')

@@ -65,7 +65,7 @@ select
         bit_xor(hashtextextended(dq_errors, quarantine_id)) filter (where quarantine_id <= :last_id), 0
     ) as known_digest
 from dq.quarantine
-where dataset = :dataset and status in ('open', 'assigned');
+where dataset = :dataset and status = any(dq.unfinished());
 
 -- name: error_file_written
 -- Remember what the file of invalid records holds.

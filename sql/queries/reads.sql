@@ -19,7 +19,7 @@ select
     (select count(*) from etl.run where status = 'queued') as queued_runs,
     (select count(*) from etl.run where status = 'running') as running_runs,
     (select count(*) from etl.run where status = 'lost') as lost_runs,
-    (select count(*) from dq.quarantine where status in ('open', 'assigned')) as open_invalid_records,
+    (select count(*) from dq.quarantine where status = any(dq.unfinished())) as open_invalid_records,
     (
         select max(heartbeat_at) from etl.worker where kind = 'worker' and stopped_at is null
     ) as worker_heartbeat,

@@ -72,7 +72,7 @@ with target as (
     where
         p.batch_id = any(:batches)
         and p.reverted_at is null
-        and q.status in ('open', 'assigned', 'snoozed', 'back_to_source')
+        and q.status = any(dq.unfinished())
         and not exists (
             select from dq.quarantine as c
             where c.batch_id = p.batch_id and c.position = e.position

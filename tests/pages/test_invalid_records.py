@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import Any
 
 import pytest
 
 from app import reads
 from etl import triage
+from etl.triage_states import Filters
 from tests.conftest import Pipeline
 from tests.pages.conftest import Open, words
 
@@ -23,13 +23,6 @@ SALE = {
     "date": "2024-01-01",
 }
 HOSTILE = "![x](https://evil.example/x.png)<script>alert(1)</script>"
-EVERYTHING: dict[str, Any] = {
-    "dataset": None,
-    "status": None,
-    "rule_id": None,
-    "search": None,
-    "run_id": None,
-}
 
 
 @pytest.fixture
@@ -147,11 +140,11 @@ def test_newer_and_older_walk_the_queue(open_page: Open, loaded: Pipeline) -> No
 
 def test_exports_honour_the_filters_and_are_safe(open_page: Open, loaded: Pipeline) -> None:
     open_page("invalid_records")
-    whole = reads.invalid_records(triage.as_csv, EVERYTHING).decode()
+    whole = reads.invalid_records(triage.as_csv, Filters()).decode()
     keys = [row["record_key"] for row in csv.DictReader(io.StringIO(whole))]
     assert "'=1+1" in keys
     assert len(keys) == 4
-    filters = {**EVERYTHING, "dataset": "sales", "rule_id": rule(loaded, "Missing price")}
+    filters = Filters(dataset="sales", rule_id=rule(loaded, "Missing price"))
     found = json.loads(reads.invalid_records(triage.as_json, filters))
     assert [item["record"]["transaction_id"] for item in found] == [HOSTILE]
 
