@@ -38,6 +38,7 @@ class Execution:
     check: Callable[[], None]  # raises RunCancelledError, RunStoppedError
     interruptible: Interruptible
     report: Progress
+    predicts: int | None = None  # prediction to work out; such a run changes no layer
     rules: Sequence[Rule] = ()
     rule_set: str = ""
     notes: list[str] = field(default_factory=list)  # what went wrong: the run is warned

@@ -36,6 +36,13 @@ def active(connection: Connection, dataset: str) -> list[Rule]:
     return [_rule(row) for row in queries.rows(connection, "queries/rules.active", dataset=dataset)]
 
 
+def drafted(connection: Connection, dataset: str) -> list[Rule]:
+    """Return the rules as they would be active with every open draft applied, in their order."""
+    return [
+        _rule(row) for row in queries.rows(connection, "queries/rules.drafted", dataset=dataset)
+    ]
+
+
 def _rule(stored: Mapping[str, Any]) -> Rule:
     return Rule(
         code=stored["code"],

@@ -30,6 +30,7 @@ class Claim:
     requested_by: str
     trigger: str
     until: str | None = None  # last step, as asked for
+    predicts: int | None = None  # prediction to work out
 
 
 def enqueue(
@@ -44,6 +45,7 @@ def enqueue(
     planned_at: dt.datetime | None = None,
     batches: Sequence[int] | None = None,
     again_of: int | None = None,
+    predicts: int | None = None,
 ) -> int | None:
     """Put a run into the queue; None when the schedule's time is queued already."""
     datasets.get(dataset)
@@ -60,6 +62,7 @@ def enqueue(
         planned_at=planned_at,
         batches=None if batches is None else list(batches),
         again_of=again_of,
+        predicts=predicts,
     )
 
 

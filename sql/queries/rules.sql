@@ -33,6 +33,29 @@ from dq.rule
 where dataset = :dataset and active
 order by ordinal, rule_id;
 
+-- name: drafted
+-- The rules of a feed with its open drafts applied, new ones included, in the order of their messages.
+with drafted as (
+    select after.*
+    from dq.rule as r
+    left join dq.rule_draft as d on d.rule_id = r.rule_id and d.status = 'draft'
+    cross join lateral jsonb_populate_record(r, coalesce(d.rule, '{}')) as after
+    where r.dataset = :dataset
+    union all
+    select made.*
+    from dq.rule_draft as d
+    cross join lateral jsonb_populate_record(cast(null as dq.rule), d.rule) as made
+    where d.dataset = :dataset and d.rule_id is null and d.status = 'draft'
+)
+
+select
+    coalesce(rule_id, 0) as rule_id, code, column_name, kind,
+    coalesce(parameters, '{}') as parameters, judges, severity, message,
+    coalesce(version, 1) as version
+from drafted
+where coalesce(active, true)
+order by ordinal, rule_id;
+
 -- name: history
 -- Every version of the rules of a feed, in the order in which they came.
 select h.rule_id, h.version, h.rule
