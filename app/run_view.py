@@ -23,6 +23,7 @@ TRIGGERS = {
     "watch": "a file appeared",
     "again": "run again",
     "reprocess": "judge again",
+    "what_if": "rules are tried",
 }
 
 

@@ -26,6 +26,7 @@ NAMES = (
     "load.after_commit",
     "full.before_commit",
     "full.after_commit",
+    "what_if.before_commit",
     "promote.before_commit",
     "promote.after_commit",
     "archive.before_move",

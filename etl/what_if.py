@@ -7,6 +7,7 @@ nothing else changes the feed meanwhile.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from etl import reprocess, rules, runs, validate
+from etl import failpoints, reprocess, rules, runs, validate
 from etl.db import comparison, queries, tables
 from etl.db.comparison import Group
 from etl.db.connect import is_unstorable
@@ -217,7 +218,7 @@ def work_out(execution: Execution) -> str:
         )
         chosen = set(reprocess.touched(connection, choice).batches)
         loaded = [
-            Batch(**row)
+            Batch(**{field.name: row[field.name] for field in dataclasses.fields(Batch)})
             for row in queries.rows(
                 connection, "queries/batches.judged", dataset=execution.dataset.name
             )
@@ -236,10 +237,11 @@ def work_out(execution: Execution) -> str:
             result=msgspec.json.encode(result).decode(),
         )
         execution.checkpoint(connection, Step.LOAD, result.records)
-        execution.fence(connection)
+        execution.fence(connection)  # last: nobody could cancel it meanwhile
         queries.execute(
             connection, "queries/what_if.finish", run_id=execution.run_id, reason=reason
         )
+        failpoints.hit("what_if.before_commit")
     execution.log("info", f"run succeeded: {reason}")
     return reason
 
