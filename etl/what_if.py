@@ -71,6 +71,7 @@ class Sample:
 class Grouping:
     """Money by one of the feed's groupings, by name; `others` are those whose money changes least."""
 
+    name: str
     groups: list[Group]
     others: Group | None
 
@@ -98,7 +99,7 @@ class Result:
     unit: str | None  # of the money; None: the feed has none
     money_before: Decimal
     money_after: Decimal
-    groupings: dict[str, Grouping]
+    groupings: list[Grouping]  # in the order of the feed's declaration
     rules: list[Fired]
     caught_samples: list[Sample]
     released_samples: list[Sample]
@@ -316,9 +317,9 @@ def _predict(
         unit=money.unit if money else None,
         money_before=now.money,
         money_after=now.money + change.money,
-        groupings={
-            name: _grouping(execution, connection, name) for name in (money.groups if money else ())
-        },
+        groupings=[
+            _grouping(execution, connection, name) for name in (money.groups if money else ())
+        ],
         rules=fired,
         caught_samples=_samples(connection, "queries/what_if.caught_samples"),
         released_samples=_samples(connection, "queries/what_if.released_samples", batches=judged),
@@ -328,7 +329,7 @@ def _predict(
 def _grouping(execution: Execution, connection: Connection, name: str) -> Grouping:
     execution.check()
     shown, others = comparison.groups(connection, execution.dataset, name, limit=GROUPS)
-    return Grouping(groups=shown, others=others)
+    return Grouping(name=name, groups=shown, others=others)
 
 
 def _samples(connection: Connection, query: str, **parameters: Any) -> list[Sample]:

@@ -200,7 +200,7 @@ def assert_reproduced(
             "month": "select to_char(transaction_month, 'YYYY-MM'), count(*), sum(total_value) "
             "from gold.transactions group by 1",
         }.items():
-            groups = result.groupings[name].groups
+            [groups] = [one.groups for one in result.groupings if one.name == name]
             assert {(one.name, one.rows_after, one.after) for one in groups if one.rows_after} == (
                 set(pipeline.rows(query))
             )
@@ -347,7 +347,7 @@ def test_released_records_of_customers_have_no_money(shipped: Engine, pipeline: 
     prediction = predict(pipeline, {"customer_name_length": {"parameters": {"length": 40}}}, choice)
     result = prediction.result
     assert result is not None
-    assert (result.unit, result.groupings, result.money_after) == (None, {}, 0)
+    assert (result.unit, result.groupings, result.money_after) == (None, [], 0)
     assert (result.caught, result.other_reasons, result.deleted) == (1, 1, 1)
     before = places(pipeline)
     activate(pipeline)
@@ -573,7 +573,8 @@ def test_many_groups_are_kept_in_bounds(
     limits = {"min": 7, "max": 99, "whole": True, "required": True}
     prediction = predict(pipeline, {"quantity_invalid": {"parameters": limits}})
     assert prediction.result is not None
-    found = prediction.result.groupings["region"]
+    found = prediction.result.groupings[0]
+    assert found.name == "region"
     assert [(one.name, one.change) for one in found.groups] == [
         ("R4", -40),
         ("R5", -50),
