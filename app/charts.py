@@ -354,7 +354,8 @@ def money_changes(
 
     `groups` are names and changes in the unit; `orientation` is h (across) or v.
     """
-    names, amounts = [name for name, _ in groups], [float(change) for _, change in groups]
+    names = [escape(name) for name, _ in groups]
+    amounts = [float(change) for _, change in groups]
     is_across = orientation == "h"
     figure = go.Figure(
         go.Bar(
@@ -366,7 +367,8 @@ def money_changes(
                 "cornerradius": 3,
             },
             hovertext=[
-                f"<b>{escape(name)}</b><br>{change:+,.2f} {escape(unit)}" for name, change in groups
+                f"<b>{name}</b><br>{change:+,.2f} {escape(unit)}"
+                for name, (_, change) in zip(names, groups, strict=True)
             ],
             hoverinfo="text",
         )
@@ -375,7 +377,7 @@ def money_changes(
         "type": "category",
         "tickmode": "array",
         "tickvals": names,
-        "ticktext": _short(names),
+        "ticktext": _short([name for name, _ in groups]),
         "showgrid": False,
         "ticks": "",
     }

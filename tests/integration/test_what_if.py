@@ -18,8 +18,9 @@ from sqlalchemy import Engine, text
 from app.actions import Desk, again, start_run
 from app.actions import what_if as actions
 from app.auth import ForbiddenError, Operator, Role
+from app.health import status
 from etl import datasets, failpoints, rules, runs, what_if, worker
-from etl.db import comparison
+from etl.db import comparison, queries
 from etl.errors import RevenueError, RunConflictError
 from etl.reprocess import Choice
 from etl.what_if import Prediction, Verdicts
@@ -379,6 +380,14 @@ def test_rules_that_would_break_the_run_are_told_so(
     assert (prediction.status, prediction.result) == ("failed", None)
     assert prediction.reason is not None
     assert words in prediction.reason
+    with pipeline.engine.connect() as connection:  # the feed itself did not fail
+        rule_id = connection.execute(
+            text("select alert_rule_id from etl.alert_rule where kind = 'run_failed' limit 1")
+        ).scalar()
+        watched = {"dataset": "sales", "alert_rule_id": rule_id}
+        assert queries.rows(connection, "queries/alerts.run_failed", **watched) == []
+        [feed] = [row for row in status(connection)["layers"] if row["dataset"] == "sales"]
+    assert (feed["run_id"], feed["status"]) == (prediction.run_id - 1, "warned")
     activate(pipeline)
     assert pipeline.run("sales", is_full=True)["status"] == "failed"
 

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from etl import runs, worker
 from tests.conftest import Pipeline
-from tests.pages.conftest import words
+from tests.pages.conftest import Open, words
 
 EVIL = "<b>x</b> [a](http://evil.example)"
 
@@ -157,6 +157,24 @@ def test_released_records_open_and_an_old_prediction_says_so(
                 "delete from dq.rule where code = 'few'",
             ):
                 connection.exec_driver_sql(statement)
+
+
+def test_the_page_of_its_run_says_what_it_is_and_repeats_nothing(
+    pipeline: Pipeline, view: AppTest, open_page: Open
+) -> None:
+    load(pipeline, "1", [sale("T1", 2)])
+    view.run().button("what_if_go").click().run()
+    work(pipeline)
+    run_id = pipeline.value("select max(run_id) from etl.run")
+    at = open_page("runs", run=run_id)
+    said = words(at).replace("\\", "")
+    assert "rules are tried, asked for by" in said
+    assert "rules are tried, no layer changes" in said
+    assert "0 records newly caught" in said
+    assert not {"again", "reprocess"} & {button.key for button in at.button}
+    assert {"again", "reprocess"} <= {
+        button.key for button in open_page("runs", run=run_id - 1).button
+    }
 
 
 def test_a_period_without_files_and_a_failure_are_said_in_words(
