@@ -344,6 +344,52 @@ def _trend(figure: go.Figure, *, suffix: str = "") -> go.Figure:
     return figure
 
 
+# What-if --------------------------------------------------------------------------------
+
+
+def money_changes(
+    groups: Sequence[tuple[str, Decimal]], unit: str, *, orientation: str
+) -> go.Figure:
+    """Draw by how much the money of each group changes, in the order given.
+
+    `groups` are names and changes in the unit; `orientation` is h (across) or v.
+    """
+    names = [escape(name) for name, _ in groups]
+    amounts = [float(change) for _, change in groups]
+    is_across = orientation == "h"
+    figure = go.Figure(
+        go.Bar(
+            x=amounts if is_across else names,
+            y=names if is_across else amounts,
+            orientation=orientation,
+            marker={
+                "color": [_GOOD if amount >= 0 else _BAD for amount in amounts],
+                "cornerradius": 3,
+            },
+            hovertext=[
+                f"<b>{name}</b><br>{change:+,.2f} {escape(unit)}"
+                for name, (_, change) in zip(names, groups, strict=True)
+            ],
+            hoverinfo="text",
+        )
+    )
+    categories = {
+        "type": "category",
+        "tickmode": "array",
+        "tickvals": names,
+        "ticktext": _short([name for name, _ in groups]),
+        "showgrid": False,
+        "ticks": "",
+    }
+    values = {"tickformat": "~s", "nticks": 5, "zeroline": True}
+    figure.update_layout(
+        bargap=max(0.35, 1 - 0.17 * len(groups)),
+        xaxis=values if is_across else categories,
+        yaxis={**categories, "autorange": "reversed"} if is_across else values,
+    )
+    return _finished(figure)
+
+
 def every_month(rows: Sequence[Row]) -> list[Row]:
     """Return one row a month from the first to the last, those without sales with 0."""
     known = {row["month"]: row for row in rows}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import streamlit as st
 
 from app import context, health, rule_book, timetable
-from etl import landing, readers, rules, runs, triage, validate
+from etl import landing, readers, rules, runs, triage, validate, what_if
 from etl import rule_drafts as drafts_of_rules
 from etl.db import queries
 from etl.errors import UnreadableFileError
@@ -183,6 +183,27 @@ def rules_as_yaml(dataset: str | None) -> bytes:
     """Return the rules in force as a YAML file."""
     with context.engine().connect() as connection:
         return rule_book.as_yaml(connection, dataset=dataset).encode()
+
+
+def newest_prediction(dataset: str) -> what_if.Prediction | None:
+    """Return what rules that were tried last would do to a feed, None when none ever were."""
+    with context.engine().connect() as connection:
+        return what_if.newest(connection, dataset)
+
+
+def rules_to_try(dataset: str) -> tuple[str, str]:
+    """Return the fingerprints of the rules with every open draft, and of those that are active."""
+    with context.engine().connect() as connection:
+        return (
+            rules.fingerprint(rules.drafted(connection, dataset)),
+            rules.fingerprint(rules.active(connection, dataset)),
+        )
+
+
+def queue_items(samples: Sequence[what_if.Sample]) -> dict[tuple[int, int], int]:
+    """Return the queue item of each sample that has one now, by batch and position."""
+    with context.engine().connect() as connection:
+        return what_if.items(connection, samples)
 
 
 def loaded_batches(dataset: str, *, limit: int) -> list[dict[str, Any]]:

@@ -19,7 +19,9 @@ _LISTED = 200  # newest files to choose from
 
 
 def show_again_buttons(run: dict[str, Any]) -> None:
-    """Show the buttons that repeat a run that is over, and their dialogs."""
+    """Show the buttons that repeat a run that is over, and their dialogs; none for a prediction."""
+    if run["predicts"] is not None:
+        return
     st.button(
         "Judge again",
         icon=":material/history:",

@@ -25,7 +25,7 @@ TRIGGERS = {
     "reprocess": "judge again",
     "repair": "a repair",
     "revert": "a repair taken back",
-    "what_if": "a what-if",
+    "what_if": "rules are tried",
     "rules": "new rules",
 }
 
@@ -286,7 +286,9 @@ def _show_ledger(run: dict[str, Any]) -> None:
 
 def _show_parameters(run: dict[str, Any]) -> None:
     st.subheader("Parameters")
-    if run["chosen_batches"] is not None:
+    if run["predicts"] is not None:
+        scope = f"prediction {run['predicts']}: rules are tried, no layer changes"
+    elif run["chosen_batches"] is not None:
         scope = _judged_again(run)
     else:
         scope = "every batch again from raw" if run["is_full"] else "what waits"
@@ -296,7 +298,7 @@ def _show_parameters(run: dict[str, Any]) -> None:
     planned = f"schedule {schedule}, planned for {components.absolute(run['planned_at'])}"
     facts = {
         "Asked for": f"{TRIGGERS.get(run['trigger'], run['trigger'])}, by {run['requested_by']}",
-        "Source file": Path(run["source_file"]).name if run["source_file"] else "all that wait",
+        "Source file": _source(run),
         "Scope": scope,
         "Schedule": planned if schedule else "none",
         "Rule set": run["rule_set"] or "none judged",
@@ -320,6 +322,12 @@ def _show_parameters(run: dict[str, Any]) -> None:
                 icon=":material/arrow_forward:",
                 run=later["run_id"],
             )
+
+
+def _source(run: dict[str, Any]) -> str:
+    if run["predicts"] is not None:
+        return "none"
+    return Path(run["source_file"]).name if run["source_file"] else "all that wait"
 
 
 def _show_rules(run: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from etl import failpoints, landing, readers, rules
+from etl import failpoints, landing, readers, rules, what_if
 from etl.db import queries
 from etl.errors import (
     FileChangedError,
@@ -54,6 +54,9 @@ def execute(execution: Execution) -> Outcome:
     engine, dataset = execution.engine, execution.dataset
     execution.check()
     execution.start_afresh()
+    if execution.predicts is not None:
+        reason = what_if.work_out(execution)
+        return Outcome(status=RunStatus.SUCCEEDED, reason_code="prediction", reason=reason)
     is_reprocess = execution.batches is not None  # takes no file
     if execution.reverts:
         return _take_back(execution)

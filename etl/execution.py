@@ -38,6 +38,7 @@ class Execution:
     check: Callable[[], None]  # raises RunCancelledError, RunStoppedError
     interruptible: Interruptible
     report: Progress
+    predicts: int | None = None  # prediction to work out; such a run changes no layer
     rules: Sequence[Rule] = ()
     rule_set: str = ""
     reverts: tuple[int, ...] = ()  # batches of repairs that are taken back

@@ -29,6 +29,7 @@ NAMES = (
     "revert.before_write",
     "revert.before_commit",
     "revert.after_commit",
+    "what_if.before_commit",
     "promote.before_commit",
     "promote.after_commit",
     "archive.before_move",

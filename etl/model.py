@@ -96,6 +96,15 @@ class Promotion:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Money:
+    """What a silver row is worth, and by what that is broken down: SQL over the columns of silver."""
+
+    amount: str  # rounded as in gold
+    unit: str
+    groups: Mapping[str, str]  # word on the screen -> the group's name as text
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A declared feed: everything the engine needs to know about it."""
 
@@ -110,6 +119,7 @@ class Dataset:
     log_file: str
     error_file: str
     silver_indexes: tuple[str, ...] = ()  # column lists beside the key and the batch
+    money: Money | None = None
     promote: tuple[Promotion, ...] = ()  # in order
     ledger: tuple[str, ...] = ()  # named queries of sql/gold/<name>.sql: (leg, left, right)
     gold_checks: tuple[

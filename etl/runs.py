@@ -31,6 +31,7 @@ class Claim:
     trigger: str
     until: str | None = None  # last step, as asked for
     reverts: list[int] | None = None  # batches of repairs that it takes back
+    predicts: int | None = None  # prediction to work out
 
 
 def enqueue(
@@ -46,6 +47,7 @@ def enqueue(
     batches: Sequence[int] | None = None,
     again_of: int | None = None,
     reverts: Sequence[int] | None = None,
+    predicts: int | None = None,
 ) -> int | None:
     """Put a run into the queue; None when the schedule's time is queued already."""
     datasets.get(dataset)
@@ -63,6 +65,7 @@ def enqueue(
         batches=None if batches is None else list(batches),
         again_of=again_of,
         reverts=None if reverts is None else list(reverts),
+        predicts=predicts,
     )
 
 

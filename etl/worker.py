@@ -245,6 +245,7 @@ def perform(
         is_full=claim.is_full,
         until=Step(claim.until or Step.ARCHIVE),
         batches=tuple(claim.batches) if claim.batches is not None else None,
+        predicts=claim.predicts,
         requested_by=claim.requested_by,
         reverts=tuple(claim.reverts or ()),
         log=log,

@@ -64,6 +64,8 @@ begin
     delete from etl.error_file;
     update etl.expected set rows = 0;
     delete from etl.batch;
+    delete from dq.prediction;
+    delete from dq.rule_draft;
     delete from etl.step;
     delete from etl.run;
     delete from etl.schedule;

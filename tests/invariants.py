@@ -68,7 +68,7 @@ ALWAYS = {
     """,
     "a finished run's ledger balances": """
         select run_id, ledger from etl.run
-        where status in ('succeeded', 'warned') and is_balanced is not true
+        where status in ('succeeded', 'warned') and is_balanced is not true and predicts is null
     """,
 }
 

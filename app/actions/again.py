@@ -33,6 +33,10 @@ def run_again(
     source = None if source_file is None else _landed(desk.settings, source_file)
     with _transaction(desk) as connection:
         before = _one(connection, run_id)
+        if before["predicts"] is not None:
+            raise RunConflictError(
+                f"run {run_id} only tried rules; they are tried again where they are drafted"
+            )
         feed = datasets.get(before["dataset"] if dataset is None else dataset).name
         full = before["is_full"] if is_full is None else is_full
         is_same = feed == before["dataset"] and source is None

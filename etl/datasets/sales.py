@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from etl import normalise
-from etl.model import Column, Dataset, Judges, Promotion, Rule, Severity
+from etl.model import Column, Dataset, Judges, Money, Promotion, Rule, Severity
 from etl.validate import REFERENCES
 
 DATASET = Dataset(
@@ -238,6 +238,11 @@ DATASET = Dataset(
             message="unknown customer",
             severity=Severity.WARN,
         ),
+    ),
+    money=Money(
+        amount="cast(round(quantity * price * (1 - discount), 2) as numeric(16, 2))",
+        unit="USD",
+        groups={"region": "region", "month": "to_char(date, 'YYYY-MM')"},
     ),
     promote=(
         Promotion(statement="remember_span", remembers=True),

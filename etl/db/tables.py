@@ -47,7 +47,7 @@ def analyze_stage(connection: Connection) -> None:
 
 
 def supersede(connection: Connection, dataset: Dataset) -> None:
-    """Move earlier valid records of a key in the same batch out of the stage."""
+    """Move earlier valid records of a key in the same batch to the temporary table `earlier`."""
     key = dataset.key
     connection.exec_driver_sql(
         f"create temporary table repeated on commit drop as "
@@ -68,6 +68,10 @@ def supersede(connection: Connection, dataset: Dataset) -> None:
     connection.exec_driver_sql(
         f"delete from {STAGE} where ctid = any(array(select place from earlier))"
     )
+
+
+def remember_superseded(connection: Connection) -> None:
+    """Store which records `supersede` moved out of the stage."""
     connection.exec_driver_sql(
         "insert into dq.superseded (batch_id, position, superseded_by) "
         "select batch_id, position, last from earlier"

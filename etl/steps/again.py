@@ -40,12 +40,8 @@ def judge_again(execution: Execution, loaded: Sequence[Batch]) -> dict[int, Coun
             execution.rule_set,
             again=_identities(batches),
         )
-        with stage.filling():
-            done = replay(execution, batches, stage.add)
-        is_widened = _must_widen(execution, connection, batches, others)
+        is_widened = fill_again(execution, connection, stage, batches, others)
         if is_widened:
-            with stage.filling_more(_identities(others)):
-                replay(execution, others, stage.add, done=done)
             batches, others = list(loaded), []
         counts = load(execution, connection, batches, stage, is_again=True, is_whole=not others)
         execution.begin(Step.PROMOTE)
@@ -59,6 +55,23 @@ def judge_again(execution: Execution, loaded: Sequence[Batch]) -> dict[int, Coun
     execution.is_full = execution.is_full or is_widened
     failpoints.hit("full.after_commit")
     return counts
+
+
+def fill_again(
+    execution: Execution,
+    connection: Connection,
+    stage: Stage,
+    batches: Sequence[Batch],
+    others: Sequence[Batch],
+) -> bool:
+    """Fill the stage from raw; tell whether it had to take the other loaded batches as well."""
+    with stage.filling():
+        done = replay(execution, batches, stage.add)
+    if not _must_widen(execution, connection, batches, others):
+        return False
+    with stage.filling_more(_identities(others)):
+        replay(execution, others, stage.add, done=done)
+    return True
 
 
 def _must_widen(

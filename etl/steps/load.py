@@ -58,6 +58,7 @@ def load(
         queries.execute(connection, "queries/quality.forget_quarantine", batches=identities)
         queries.execute(connection, "queries/quality.quarantine_again")
     tables.supersede(connection, dataset)
+    tables.remember_superseded(connection)
     _count_violations(execution, connection, stage)
     if is_again:
         tables.remember_unfounded(connection, dataset, identities)
@@ -153,7 +154,7 @@ def _count_violations(execution: Execution, connection: Connection, stage: Stage
     counts = []
     for index, rule in enumerate(execution.rules):
         if rule.kind == validate.REFERENCES:
-            fired = _without_reference(connection, rule)
+            fired = without_reference(connection, rule)
         else:
             fired = {batch_id: int(found[index]) for batch_id, found in stage.fired.items()}
         counts += [
@@ -170,7 +171,7 @@ def _count_violations(execution: Execution, connection: Connection, stage: Stage
     queries.execute(connection, "queries/quality.count_violations", counts=json.dumps(counts))
 
 
-def _without_reference(connection: Connection, rule: Rule) -> dict[int, int]:
+def without_reference(connection: Connection, rule: Rule) -> dict[int, int]:
     """Return, for each batch, the valid records whose value stands nowhere in the other table."""
     table, column = (tables.identifier(rule.parameters[name]) for name in ("table", "column"))
     found = connection.exec_driver_sql(

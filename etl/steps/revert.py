@@ -33,7 +33,7 @@ def revert(execution: Execution, remaining: Sequence[Batch]) -> int:
     execution.begin(Step.LOAD)
     identities = [batch.batch_id for batch in remaining]
     with execution.transaction() as connection:
-        stage = Stage(connection, dataset, (), "", keeps_verdicts=True)
+        stage = Stage(connection, dataset, (), "", is_trial=True)
         with stage.filling():
             done = _stage_valid(execution, stage, remaining)
         refused = sum(bad for _, bad in stage.judged.values())

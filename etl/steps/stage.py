@@ -33,8 +33,8 @@ class Stage:
 
     Valid records go to the temporary table `stage`. Violations and invalid records go to where they
     stay, while the next chunk is judged; with `again` (batches that were judged before), invalid
-    records go to the temporary table `refused`, because they may stand in the queue already; the same
-    with `keeps_verdicts`, where what was decided about the records stays.
+    records go to the temporary table `refused`, because they may stand in the queue already. A trial
+    leaves everything that stays as it is: violations are counted, not written.
     """
 
     def __init__(
@@ -45,12 +45,13 @@ class Stage:
         rule_set: str,
         *,
         again: Sequence[int] = (),
-        keeps_verdicts: bool = False,
+        is_trial: bool = False,
     ) -> None:
         self._connection = connection
         self._dataset = dataset
         self._rules = rules
         self._again = list(again)
+        self._is_trial = is_trial
         self._stream: CopyStream | None = None
         self._judges: ThreadPoolExecutor | None = None
         self._verdicts: Future[None] | None = None  # of the records taken last
@@ -61,9 +62,7 @@ class Stage:
         self._staged = (
             f"{tables.STAGE} ({', '.join(('batch_id', 'position', *dataset.column_names))})"
         )
-        self._refused = (
-            f"{tables.REFUSED if again or keeps_verdicts else 'dq.quarantine'} {_QUARANTINE}"
-        )
+        self._refused = f"{tables.REFUSED if again or is_trial else 'dq.quarantine'} {_QUARANTINE}"
         self.judged: dict[int, tuple[int, int]] = {}  # valid and invalid records, by batch
         self.fired: dict[int, NDArray[np.int64]] = {}  # violations of each rule, by batch
 
@@ -77,7 +76,7 @@ class Stage:
     @contextlib.contextmanager
     def filling_more(self, again: Sequence[int]) -> Iterator[None]:
         """Take records until the block ends; verdicts of batches judged before are forgotten."""
-        if again:
+        if again and not self._is_trial:
             queries.execute(
                 self._connection, "queries/quality.forget_verdicts", batches=list(again)
             )
@@ -138,6 +137,8 @@ class Stage:
                 self._rule_set,
             ],
         )
+        if self._is_trial:
+            return
         rules, broken = (pa.array(indices) for indices in judged.broken)
         self._write(
             _VIOLATION,

@@ -7,7 +7,10 @@ with recent as (
     cross join lateral (
         select r.run_id, r.status, r.reason, r.ended_at
         from etl.run as r
-        where r.dataset = d.dataset and r.status in ('succeeded', 'warned', 'failed')
+        where
+            r.dataset = d.dataset
+            and r.status in ('succeeded', 'warned', 'failed')
+            and r.predicts is null
         order by r.run_id desc
         limit 200
     ) as r

@@ -113,6 +113,7 @@ left join lateral (
             and r.status in ('succeeded', 'warned')
             and r.source_file is null
             and r.batches is null
+            and r.predicts is null
         order by r.run_id desc
         limit 20
     ) as whole
@@ -192,7 +193,11 @@ cross join lateral (
     select
         r.status, r.ended_at, extract(epoch from r.ended_at - r.started_at)::float as seconds
     from etl.run as r
-    where r.dataset = d.dataset and r.ended_at is not null and r.started_at is not null
+    where
+        r.dataset = d.dataset
+        and r.ended_at is not null
+        and r.started_at is not null
+        and r.predicts is null
     order by r.run_id desc
     limit 1
 ) as last_run

@@ -59,7 +59,8 @@ left join silver.etl_metadata as m on m.pipeline_name = d.dataset || '_silver'
 left join lateral (
     select r.run_id, r.status, r.ended_at, r.is_balanced, r.reason
     from etl.run as r
-    where r.dataset = d.dataset and r.status not in ('queued', 'running')
+    where
+        r.dataset = d.dataset and r.status not in ('queued', 'running') and r.predicts is null
     order by r.run_id desc
     limit 1
 ) as last_run on true

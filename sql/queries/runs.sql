@@ -2,12 +2,12 @@
 -- Put a run into the queue.
 insert into etl.run (
     dataset, status, trigger, source_file, is_full, requested_by, schedule_id, planned_at, batches,
-    again_of, reverts
+    again_of, reverts, predicts
 )
 values (
     :dataset, 'queued', :trigger, :source_file, :is_full, :requested_by,
     cast(:schedule_id as bigint), cast(:planned_at as timestamptz), cast(:batches as bigint []),
-    cast(:again_of as bigint), cast(:reverts as bigint [])
+    cast(:again_of as bigint), cast(:reverts as bigint []), cast(:predicts as bigint)
 )
 on conflict (schedule_id, planned_at) do nothing
 returning run_id;
@@ -45,7 +45,7 @@ from next
 where r.run_id = next.run_id
 returning
     r.run_id, r.dataset, r.source_file, r.is_full, r.batches, r.attempt, r.requested_by, r.trigger,
-    r.until, r.reverts;
+    r.until, r.reverts, r.predicts;
 
 -- name: begin
 -- Start a run at once (a foreground run); no row while the feed is busy.
@@ -390,6 +390,7 @@ where
     dataset = :dataset
     and status = 'queued'
     and until is null
+    and predicts is null
     and is_full = :is_full
     and source_file is not distinct from cast(:source_file as text)
     and batches is not distinct from cast(:batches as bigint [])

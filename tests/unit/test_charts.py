@@ -228,3 +228,14 @@ def test_trends_hold_every_run() -> None:
     good, bad = charts.run_volumes(runs).data
     assert list(good.y) == [900, 900]
     assert list(bad.y) == [100, 100]
+
+
+def test_changes_of_money_have_a_side_and_exact_hovers() -> None:
+    groups = [(HOSTILE, Decimal("-1234.5")), ("North", Decimal("0.1"))]
+    across = charts.money_changes(groups, "USD", orientation="h").data[0]
+    assert list(across.x) == [-1234.5, 0.1]
+    assert across.hovertext[1] == "<b>North</b><br>+0.10 USD"
+    assert len(set(across.marker.color)) == 2
+    upright = charts.money_changes(groups, "USD", orientation="v")
+    assert list(upright.data[0].y) == [-1234.5, 0.1]
+    assert "<a" not in str(upright.to_plotly_json())
