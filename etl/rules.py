@@ -55,7 +55,7 @@ def drafted(connection: Connection, dataset: str) -> list[Rule]:
         placed.append(((stored["ordinal"], 0, row["rule_id"]), stored))
     for draft in drafts:
         if draft["rule_id"] is None:
-            stored = {**draft["rule"], "rule_id": 0, "version": 1}
+            stored = {"active": True, "parameters": {}, **draft["rule"], "rule_id": 0, "version": 1}
             placed.append(((stored["ordinal"], 1, draft["draft_id"]), stored))
     return [_rule(stored) for _, stored in sorted(placed, key=_place) if stored["active"]]
 

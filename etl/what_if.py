@@ -10,8 +10,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -22,7 +21,6 @@ from sqlalchemy import Connection
 from etl import failpoints, reprocess, rules, runs, validate
 from etl.db import comparison, queries, tables
 from etl.db.comparison import Group
-from etl.db.connect import is_unstorable
 from etl.errors import RevenueError
 from etl.execution import Execution
 from etl.masking import mask
@@ -207,7 +205,7 @@ def items(connection: Connection, samples: Sequence[Sample]) -> dict[tuple[int, 
 def work_out(execution: Execution) -> str:
     """Work out the prediction of the run, store it and end the run; return the run's reason.
 
-    Raises RevenueError when silver could not hold what the rules let through.
+    Raises RevenueError when there is nothing to try the rules on.
     """
     with execution.engine.connect() as connection:
         asked = queries.row(connection, "queries/what_if.asked", prediction_id=execution.predicts)
@@ -228,7 +226,7 @@ def work_out(execution: Execution) -> str:
         raise RevenueError("no loaded batch is left to try the rules on", code=_CODE)
     execution.go_on_to(ahead=())
     execution.begin(Step.LOAD)
-    with _in_words(), execution.transaction(is_last=True) as connection:
+    with execution.transaction(is_last=True) as connection:
         result = _predict(execution, connection, tried, loaded, chosen)
         reason = mask("; ".join([_words(execution.predicts, result), *execution.remarks]))
         queries.execute(
@@ -245,20 +243,6 @@ def work_out(execution: Execution) -> str:
         failpoints.hit("what_if.before_commit")
     execution.log("info", f"run succeeded: {reason}")
     return reason
-
-
-@contextmanager
-def _in_words() -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        if not is_unstorable(error):
-            raise
-        raise RevenueError(
-            "these rules let records through whose values do not fit silver: a length, a range or a "
-            "type that no rule keeps any more; activated, they would make the run fail",
-            code=_CODE,
-        ) from error
 
 
 def _predict(
@@ -292,7 +276,6 @@ def _predict(
     after = _verdicts_after(connection, stage)
     tables.keep_newest(connection, dataset)
     rows = comparison.compare(connection, dataset, judged, is_whole=not others)
-    _require_possible(connection, execution)
     now, change = comparison.totals(connection, dataset), comparison.change(connection, dataset)
     before = queries.row(connection, "queries/what_if.verdicts", batches=judged)
     turned = queries.row(connection, "queries/what_if.turned", batches=judged)
@@ -392,18 +375,6 @@ def _fired(
         for code, row in before.items()
         if code not in codes and row["records"]
     ]
-
-
-def _require_possible(connection: Connection, execution: Execution) -> None:
-    """Raise RevenueError when silver would refuse a row, as the run after an activation would."""
-    refused = comparison.impossible(connection, execution.dataset)
-    if refused:
-        columns = ", ".join(f"{name} ({count:,} records)" for name, count in refused.items())
-        raise RevenueError(
-            f"these rules let records through that silver cannot hold: {columns}; keep a rule that "
-            "rejects them. Activated, they would make the run fail",
-            code=_CODE,
-        )
 
 
 def _words(prediction_id: int | None, result: Result) -> str:

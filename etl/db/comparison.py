@@ -94,23 +94,6 @@ def compare(
     return Rows(inserted=counted[0], updated=counted[1], deleted=counted[2])
 
 
-def impossible(connection: Connection, dataset: Dataset) -> dict[str, int]:
-    """Return, for each column, how many of the rows to write hold a value that silver refuses."""
-    refusals = {
-        column.name: " or ".join(
-            [f"{column.name} is null"] * (column.required or column.name == dataset.key)
-            + [f"not ({column.check})"] * bool(column.check)
-        )
-        for column in dataset.columns
-    }
-    counts = ", ".join(
-        f"count(*) filter (where {condition or 'false'}) as {name}"
-        for name, condition in refusals.items()
-    )
-    found = connection.exec_driver_sql(f"select {counts} from {CHANGE} where side = 1")
-    return {name: count for name, count in found.mappings().one().items() if count}
-
-
 def totals(connection: Connection, dataset: Dataset) -> Totals:
     """Return the totals of silver."""
     return _totals(connection, dataset, dataset.silver_table, "count(*)", "")

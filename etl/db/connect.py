@@ -144,12 +144,6 @@ def is_interrupted(error: BaseException) -> bool:
     return getattr(getattr(error, "orig", error), "pgcode", None) == QUERY_CANCELED
 
 
-def is_unstorable(error: BaseException) -> bool:
-    """Tell whether the server refused a value that does not fit its column."""
-    code = getattr(getattr(error, "orig", error), "pgcode", None) or ""
-    return str(code).startswith("22")  # "data exception"
-
-
 def interrupter(connection: Connection) -> Callable[[], None]:
     """Return what another thread calls to end the statement that the connection runs, if any."""
     driver: Any = connection.connection.driver_connection

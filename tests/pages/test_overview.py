@@ -34,7 +34,7 @@ def test_a_new_user_is_told_how_to_begin(open_page: Open) -> None:
 
 
 def test_after_a_run_the_figures_add_up(open_page: Open, pipeline: Pipeline) -> None:
-    pipeline.land("a.json", [SALE, {**SALE, "quantity": 0}, {**SALE, "price": 11}])
+    pipeline.land("a.json", [SALE, {**SALE, "price": 11}, {**SALE, "quantity": 0}])
     run = pipeline.run("sales")
     at = open_page()
     figures = {metric.label: metric.value for metric in at.metric}
