@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and 
 
 SEED = int(os.environ.get("KILL_SEED", "20231"))
 RANDOM_KILLS = int(os.environ.get("KILLS", "80"))
-IN_EVERY_RUN = [name for name in failpoints.NAMES if not name.startswith("full.")]
+IN_EVERY_RUN = [name for name in failpoints.NAMES if not name.startswith(("full.", "stop."))]
 
 
 def harness(pipeline: Pipeline, database_url: str, seed: int) -> Harness:
