@@ -630,9 +630,7 @@ def batch_table(
         "open": "Run",
         "batch_id": st.column_config.NumberColumn("Batch", format="%d", width=60),
         "file_name": text_column("File", width=190),
-        "state": state_column(
-            "Status", *BATCH_STATES
-        ),
+        "state": state_column("Status", *BATCH_STATES),
         "reason": text_column("Reason", width=150),
         "records": count_column("Records"),
         "valid_records": count_column("Valid"),

@@ -111,6 +111,4 @@ def _discard_dialog(batch: dict[str, Any]) -> None:
 
 
 def _ask_for_reason() -> str:
-    return st.text_area(
-        "Why", key="stopped_reason", max_chars=limits.REASON_CHARACTERS, height=80
-    )
+    return st.text_area("Why", key="stopped_reason", max_chars=limits.REASON_CHARACTERS, height=80)

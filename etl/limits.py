@@ -59,9 +59,12 @@ class Reached:
 
 def _percent(fraction: Decimal) -> str:
     percent = round(fraction * 100, 2)
-    return f"{'<' if fraction and not percent else ''}{percent or Decimal('0.01'):,f}".rstrip(
-        "0"
-    ).rstrip(".") + " %"
+    return (
+        f"{'<' if fraction and not percent else ''}{percent or Decimal('0.01'):,f}".rstrip(
+            "0"
+        ).rstrip(".")
+        + " %"
+    )
 
 
 def reached(rule: Rule, *, records: int, batch_records: int) -> Reached | None:

@@ -34,7 +34,9 @@ def ship(connection: Connection, dataset: Dataset) -> None:
 
 def active(connection: Connection, dataset: str) -> list[Rule]:
     """Return the active rules in the order of their messages."""
-    return [from_row(row) for row in queries.rows(connection, "queries/rules.active", dataset=dataset)]
+    return [
+        from_row(row) for row in queries.rows(connection, "queries/rules.active", dataset=dataset)
+    ]
 
 
 def from_row(stored: Mapping[str, Any]) -> Rule:

@@ -136,9 +136,7 @@ def _keep_limits(
         if batch["kind"] != "file" or batch["passed_at"] is not None:
             continue
         of_batch = {
-            one["rule_id"]: one["records"]
-            for one in fired
-            if one["batch_id"] == batch["batch_id"]
+            one["rule_id"]: one["records"] for one in fired if one["batch_id"] == batch["batch_id"]
         }
         found = limits.stopping(rules, of_batch, batch["records"])
         if found:
