@@ -7,8 +7,8 @@ every promotion that changed gold, so that nothing shown is stale and no page ne
 from __future__ import annotations
 
 import datetime as dt
+import io
 import os
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import streamlit as st
 
 from app import context, health, timetable
-from etl import landing, readers, rules, runs, triage, validate
+from etl import landing, readers, round_trip, rules, runs, triage, validate
 from etl.db import queries
 from etl.errors import UnreadableFileError
 
@@ -172,17 +172,12 @@ def invalid_record(quarantine_id: int) -> dict[str, Any]:
     return found
 
 
-def invalid_records(
-    write: Callable[[Iterator[dict[str, Any]]], Iterator[str]], filters: dict[str, Any]
-) -> bytes:
-    """Return the invalid records that the filters of `queries/triage.ids` find, as a file.
+def invalid_records(format: str, filters: dict[str, Any]) -> bytes:  # noqa: A002 - its own word
+    """Return the invalid records that the filters of the list find, as a file to correct.
 
-    `write` is etl.triage.as_csv or as_json.
+    `format` is json, csv or xlsx.
     """
+    file = io.BytesIO()
     with context.engine().connect() as connection:
-        found = queries.execute(connection, "queries/triage.ids", **filters)
-        wanted = set(found.scalars())
-    with context.engine().connect() as connection:
-        records = triage.export(connection, dataset=filters["dataset"], status=filters["status"])
-        kept = (record for record in records if record["quarantine_id"] in wanted)
-        return "".join(write(kept)).encode("utf-8", "replace")
+        round_trip.write(lambda: triage.export(connection, **filters), file, format=format)
+    return file.getvalue()

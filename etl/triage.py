@@ -58,9 +58,18 @@ def show(connection: Connection, quarantine_id: int) -> dict[str, Any]:
 
 
 def export(
-    connection: Connection, *, dataset: str | None = None, status: str | None = None
+    connection: Connection,
+    *,
+    dataset: str | None = None,
+    status: str | None = None,
+    rule_id: int | None = None,
+    run_id: int | None = None,
+    search: str | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield invalid records with their reasons and JSON text as received, oldest first."""
+    """Yield invalid records with their reasons and JSON text as received, oldest first.
+
+    The filters are those of `queries/triage.page`. Each row also has the version of its item.
+    """
     for declared in datasets.declared().values():
         if dataset not in {None, declared.name}:
             continue
@@ -68,15 +77,32 @@ def export(
             connection,
             f"""
             select q.quarantine_id, q.dataset, q.status, b.file_name, q.batch_id, q.position,
-                q.record_key, q.dq_errors, r.record
+                q.record_key, q.dq_errors, q.version, r.record
             from dq.quarantine q
             join etl.batch b using (batch_id)
             join {declared.raw_table} r using (batch_id, position)
-            where q.dataset = :dataset and (cast(:status as text) is null or q.status = :status)
+            where q.dataset = :dataset
+                and (cast(:status as text) is null or q.status = :status)
+                and (cast(:run_id as bigint) is null or b.run_id = :run_id)
+                and (
+                    cast(:rule_id as bigint) is null
+                    or exists (
+                        select from dq.violation v
+                        where v.batch_id = q.batch_id and v.position = q.position
+                            and v.rule_id = :rule_id
+                    )
+                )
+                and (
+                    cast(:search as text) is null
+                    or position(lower(:search) in lower(q.record_key)) > 0
+                )
             order by q.quarantine_id
             """,
             dataset=declared.name,
             status=status,
+            rule_id=rule_id,
+            run_id=run_id,
+            search=search,
         ).mappings():
             yield dict(row)
 
@@ -102,7 +128,8 @@ def as_json(records: Iterator[dict[str, Any]]) -> Iterator[str]:
     """Yield a JSON array of objects: queue item, reasons, and the record itself."""
     opening = "[\n"
     for record in records:
-        item = {**record, "record": readers.decode(record["record"].encode())}
+        item = {name: record[name] for name in _COLUMNS}
+        item["record"] = readers.decode(record["record"].encode())
         yield opening + json.dumps(item, default=str)
         opening = ",\n"
     yield "\n]\n" if opening == ",\n" else "[]\n"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from app import components, reads
-from etl import datasets, triage
+from etl import datasets
 
 PAGE_ROWS = 25
 COUNT_LIMIT = 10_000
@@ -40,15 +41,11 @@ def show_list() -> None:
         is_bounded=total > COUNT_LIMIT,
         downloads=[
             components.Download(
-                label="CSV",
-                file_name="invalid_records.csv",
-                data=lambda: reads.invalid_records(triage.as_csv, filters),
-            ),
-            components.Download(
-                label="JSON",
-                file_name="invalid_records.json",
-                data=lambda: reads.invalid_records(triage.as_json, filters),
-            ),
+                label=name.upper(),
+                file_name=f"invalid_records.{name}",
+                data=partial(reads.invalid_records, name, filters),
+            )
+            for name in ("csv", "xlsx", "json")
         ],
     )
     records = reads.rows("queries/triage.page", **filters, limit=PAGE_ROWS, offset=offset)
