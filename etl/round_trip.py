@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Any, BinaryIO
+from functools import lru_cache
+from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 import python_calamine
@@ -80,8 +81,7 @@ _scan = json.JSONDecoder(strict=False, parse_float=str, parse_int=str).raw_decod
 _scan_text = json.JSONDecoder(strict=False).raw_decode
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Member:
+class _Member(NamedTuple):
     key: str
     start: int  # of its key
     value: int  # where its value begins
@@ -157,7 +157,9 @@ def _fields(source: str) -> dict[Field, str] | None:
     return found
 
 
-def _once(members: Sequence[_Member]) -> list[_Member]:
+def _once(members: list[_Member]) -> list[_Member]:
+    if len({member.key for member in members}) == len(members):
+        return members
     count: dict[str, int] = {}
     for member in members:
         count[member.key] = count.get(member.key, 0) + 1
@@ -215,11 +217,20 @@ _FORMULA = ("=", "+", "-", "@")
 _ESCAPED = re.compile(r"_(?=x)", re.IGNORECASE)
 
 
+@lru_cache(maxsize=50_000)  # values repeat: regions, dates, quantities
+def _short_cell(value: str) -> str:
+    return _cell(value)
+
+
 def cell_of(value: str) -> str:
     """Return the cell of a member's JSON text; `value_of` turns it back.
 
     Never a formula, nothing that a spreadsheet takes for a number or date unless it is a number.
     """
+    return _short_cell(value) if len(value) <= 50 else _cell(value)
+
+
+def _cell(value: str) -> str:
     if value.startswith('"'):
         cell = _cell_of_text(json.loads(value, strict=False))
     elif value in _WORDS:
