@@ -105,6 +105,8 @@ STATES: Mapping[str, State] = {
     "promoted": _state("in gold", "check_circle", "✓", "green", _GREEN),
     "rejected": _state("rejected", "error", "✗", "red", _RED),
     "skipped": _state("skipped", "skip_next", "–", "gray", _SLATE),
+    "stopped": _state("stopped", "front_hand", "■", "orange", _ORANGE),
+    "discarded": _state("discarded", "delete", "✗", "gray", _SLATE),
     # invalid records
     "open": _state("open", "inbox", "●", "yellow", _AMBER),
     "assigned": _state("assigned", "person", "◐", "blue", _BLUE),
@@ -130,7 +132,7 @@ STATES: Mapping[str, State] = {
     # processes
     "alive": _state("alive", "check_circle", "✓", "green", _GREEN),
     "silent": _state("silent", "warning", "?", "orange", _ORANGE),
-    "stopped": _state("stopped", "cancel", "–", "gray", _SLATE),
+    "process_stopped": _state("stopped", "cancel", "–", "gray", _SLATE),
     # incidents and their messages
     "firing": _state("open", "notifications_active", "▲", "red", _RED),
     "resolved": _state("resolved", "check_circle", "✓", "green", _GREEN),
@@ -656,6 +658,16 @@ def balance_cell(balanced: bool | None) -> list[str]:
     return [] if balanced is None else [list(_BALANCES)[0 if balanced else 1]]
 
 
+BATCH_STATES = (
+    "accepted",
+    "extracted",
+    "loaded",
+    "promoted",
+    "stopped",
+    "discarded",
+    "rejected",
+    "skipped",
+)
 _BALANCES = {"✓ balanced": _GREEN, "✗ broken": _RED}
 
 
@@ -667,9 +679,7 @@ def batch_table(
         "open": "Run",
         "batch_id": st.column_config.NumberColumn("Batch", format="%d", width=60),
         "file_name": text_column("File", width=190),
-        "state": state_column(
-            "Status", "accepted", "extracted", "loaded", "promoted", "rejected", "skipped"
-        ),
+        "state": state_column("Status", *BATCH_STATES),
         "reason": text_column("Reason", width=150),
         "records": count_column("Records"),
         "valid_records": count_column("Valid"),

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import streamlit as st
 
 from app import context, health, rule_book, timetable
-from etl import landing, readers, rules, runs, triage, validate, what_if
+from etl import landing, readers, round_trip, rules, runs, triage, validate, what_if
 from etl import rule_drafts as drafts_of_rules
 from etl.db import queries
 from etl.errors import UnreadableFileError
@@ -225,20 +226,15 @@ def invalid_record(quarantine_id: int) -> dict[str, Any]:
     return found
 
 
-def invalid_records(
-    write: Callable[[Iterator[dict[str, Any]]], Iterator[str]], filters: Filters
-) -> bytes:
-    """Return the invalid records that the filters find, as a file.
+def invalid_records(format: str, filters: Filters) -> bytes:  # noqa: A002 - its own word
+    """Return the invalid records that the filters of the list find, as a file to correct.
 
-    `write` is etl.triage.as_csv or as_json.
+    `format` is json, csv or xlsx.
     """
+    file = io.BytesIO()
     with context.engine().connect() as connection:
-        found = queries.execute(connection, "queries/triage.ids", **filters.parameters)
-        wanted = set(found.scalars())
-    with context.engine().connect() as connection:
-        records = triage.export(connection, dataset=filters.dataset)
-        kept = (record for record in records if record["quarantine_id"] in wanted)
-        return "".join(write(kept)).encode("utf-8", "replace")
+        round_trip.write(lambda: triage.export(connection, filters), file, format=format)
+    return file.getvalue()
 
 
 def invalid_records_by_state(filters: Filters, *, limit: int) -> dict[str, int]:

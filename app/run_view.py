@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import actions, charts, components, context, reads, run_dialogs
+from app import actions, charts, components, context, reads, run_dialogs, stopped_batches
 from etl import datasets
 from etl.model import RunStatus, Step
 
@@ -46,6 +46,7 @@ def show_run(run_id: int) -> None:
         components.live(every="4s")(_show_tail)(run_id)
         return
     _show_files(run)
+    stopped_batches.show_stopped(run["batches"])
     _show_ledger(run)
     left, right = st.columns(2, gap="medium")
     with left:

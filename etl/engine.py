@@ -16,10 +16,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from etl import failpoints, landing, readers, rules, what_if
+from etl import failpoints, landing, limits, readers, rules, what_if
 from etl.db import queries
 from etl.errors import (
     FileChangedError,
+    LimitReachedError,
     UnreadableFileError,
 )
 from etl.execution import Execution
@@ -182,8 +183,10 @@ def _is_batch(execution: Execution, name: str) -> bool:
         )
 
 
-def _batches(connection: Connection, query: str, dataset: Dataset) -> list[Batch]:
-    found = queries.rows(connection, query, dataset=dataset.name)
+def _batches(
+    connection: Connection, query: str, dataset: Dataset, **parameters: Any
+) -> list[Batch]:
+    found = queries.rows(connection, query, dataset=dataset.name, **parameters)
     return [Batch(**{name: row[name] for name in _BATCH_FIELDS}) for row in found]
 
 
@@ -200,6 +203,8 @@ def _take(execution: Execution, batches: list[Batch]) -> None:
             _refuse(execution, batch, error)
         except FileChangedError as error:
             _refuse(execution, batch, UnreadableFileError(error.message, code=error.code))
+        except LimitReachedError as error:
+            _stop(execution, batch, error)
         else:
             if count is not None:
                 _log_counts(execution, batch, count)
@@ -251,8 +256,17 @@ def _take_one(execution: Execution, batch: Batch) -> Counts | None:
 
 def _judge_again(execution: Execution) -> bool:
     with execution.engine.connect() as connection:
-        loaded = _batches(connection, "queries/batches.judged", execution.dataset)
-    counts = judge_again(execution, loaded)
+        loaded = _batches(
+            connection,
+            "queries/batches.to_judge_again",
+            execution.dataset,
+            batches=None if execution.batches is None else list(execution.batches),
+        )
+    try:
+        counts = judge_again(execution, loaded)
+    except LimitReachedError as error:
+        _stop(execution, next(one for one in loaded if one.batch_id == error.batch_id), error)
+        return False
     for batch in loaded:
         if batch.batch_id in counts:
             _log_counts(execution, batch, counts[batch.batch_id])
@@ -276,6 +290,29 @@ def _refuse(execution: Execution, batch: Batch, error: UnreadableFileError) -> N
     execution.notes.append(note)
     execution.log(
         "warning", f"{status} {note}", step=Step.EXTRACT, batch_id=batch.batch_id, code=error.code
+    )
+
+
+def _stop(execution: Execution, batch: Batch, error: LimitReachedError) -> None:
+    """Let a batch wait for a decision; whatever its load had written is rolled back already."""
+    failpoints.hit("stop.before_commit")
+    with execution.transaction() as connection:
+        queries.execute(
+            connection,
+            "queries/batches.stop",
+            batch_id=batch.batch_id,
+            reason=error.message,
+            reason_detail=json.dumps({"code": error.code, "rules": error.detail}),
+            run_id=execution.run_id,
+        )
+        execution.checkpoint(connection, Step.LOAD, 0)
+    failpoints.hit("stop.after_commit")
+    execution.log(
+        "warning",
+        f"stopped {batch.file_name}: {error.message}; nothing of it is in silver",
+        step=Step.LOAD,
+        batch_id=batch.batch_id,
+        code=error.code,
     )
 
 
@@ -312,7 +349,25 @@ def _finish(execution: Execution, *, refused: int, changed: bool, went_on: bool)
         changed = changed or totals["loaded_batches"] > 0
         # gold may be behind silver where the run ends before
         legs = ledger(connection, execution, layers=changed and execution.takes(Step.PROMOTE))
-        outcome = _outcome(totals, legs, execution.notes, refused, went_on=went_on)
+        # asked of the database: an attempt before this one may have met them
+        stopped = [
+            f"{row['file_name']} is stopped: {row['reason']}"
+            for row in queries.rows(
+                connection, "queries/batches.stopped_of_run", **_scope(execution)
+            )
+        ]
+        reached = limits.in_words(
+            queries.rows(connection, "queries/rules.fired_with_limits", **_scope(execution))
+        )
+        outcome = _outcome(
+            totals,
+            legs,
+            execution.notes,
+            refused,
+            stopped=stopped,
+            reached=reached,
+            went_on=went_on,
+        )
         if execution.reverts and outcome.status is RunStatus.SUCCEEDED:
             outcome = dataclasses.replace(outcome, reason_code="reverted", reason=None)
         outcome = _worded(execution, outcome)
@@ -337,6 +392,8 @@ def _finish(execution: Execution, *, refused: int, changed: bool, went_on: bool)
     failpoints.hit("finish.after_commit")
     level = "info" if outcome.status is RunStatus.SUCCEEDED else "warning"
     level = "error" if outcome.status is RunStatus.FAILED else level
+    for words in reached:
+        execution.log("warning", words, step=Step.LOAD, code="limits")
     execution.log(level, f"run {outcome.status.value}: {outcome.reason or 'all records valid'}")
     return outcome
 
@@ -347,6 +404,8 @@ def _outcome(
     notes: Sequence[str],
     refused: int,
     *,
+    stopped: Sequence[str],
+    reached: Sequence[str],
     went_on: bool,
 ) -> Outcome:
     broken = [leg for leg in legs if not leg.balanced]
@@ -355,9 +414,13 @@ def _outcome(
         return Outcome(
             status=RunStatus.FAILED, reason_code="ledger", reason=f"the ledger is broken: {worst}"
         )
-    if refused or totals["rejected_batches"] or notes:
+    words = [*stopped, *notes, *reached]
+    if refused or totals["rejected_batches"] or words:
+        is_of_files = refused or totals["rejected_batches"] or notes
         return Outcome(
-            status=RunStatus.WARNED, reason_code="files", reason="; ".join(notes) or None
+            status=RunStatus.WARNED,
+            reason_code="stopped" if stopped else "files" if is_of_files else "limits",
+            reason="; ".join(words) or None,
         )
     if totals["invalid_records"]:
         return Outcome(

@@ -7,6 +7,7 @@ RevenueError                 every error a user may see; never shown as a traceb
 │   └── EmbeddedServerError  the embedded PostgreSQL cannot be started
 ├── UnreadableFileError      a file is not what a feed may be: rejected whole
 ├── FileChangedError         a file changed while it was read: try again later
+├── LimitReachedError        a rule's limit keeps a batch from silver (control flow inside the engine)
 ├── RunConflictError         the wished change of a run does not fit its state
 ├── RunCancelledError        an operator cancelled the run (control flow inside the engine)
 ├── RunStoppedError          the process was told to stop: the run goes back to the queue
@@ -84,6 +85,17 @@ class UnreadableFileError(RevenueError):
 
 class FileChangedError(RevenueError):
     code = "file_changed"
+
+
+class LimitReachedError(RevenueError):
+    """A batch is stopped; `detail` says by which rules, as etl.limits.Reached does."""
+
+    code = "stopped"
+
+    def __init__(self, message: str, *, batch_id: int, detail: list[dict[str, object]]) -> None:
+        super().__init__(message)
+        self.batch_id = batch_id
+        self.detail = detail
 
 
 class RunConflictError(RevenueError):

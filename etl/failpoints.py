@@ -24,6 +24,8 @@ NAMES = (
     "load.after_merge",
     "load.before_commit",
     "load.after_commit",
+    "stop.before_commit",
+    "stop.after_commit",
     "full.before_commit",
     "full.after_commit",
     "revert.before_write",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -64,6 +65,10 @@ class Rule:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     rule_id: int = 0  # 0: not in the table yet
     version: int = 1
+    warn_records: int | None = None  # a batch in which it fires so often is told of
+    warn_rate: Decimal | None = None  # the same as a fraction of the batch's records, 0..1
+    stop_records: int | None = None  # a batch in which it fires so often does not reach silver
+    stop_rate: Decimal | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,8 +78,8 @@ def _require_all(choice: Choice, known: Sequence[int]) -> None:
     if strange:
         listed = ", ".join(map(str, strange))
         raise RevenueError(
-            f"no loaded batch of {choice.dataset}: {listed}; only batches in silver or gold can be "
-            "judged again",
+            f"no loaded batch of {choice.dataset}: {listed}; only batches in silver or gold, and "
+            "those that a limit stopped, can be judged again",
             code="reprocess",
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection
@@ -33,7 +34,9 @@ def ship(connection: Connection, dataset: Dataset) -> None:
 
 def active(connection: Connection, dataset: str) -> list[Rule]:
     """Return the active rules in the order of their messages."""
-    return [_rule(row) for row in queries.rows(connection, "queries/rules.active", dataset=dataset)]
+    return [
+        from_row(row) for row in queries.rows(connection, "queries/rules.active", dataset=dataset)
+    ]
 
 
 def drafted(connection: Connection, dataset: str) -> list[Rule]:
@@ -57,14 +60,15 @@ def drafted(connection: Connection, dataset: str) -> list[Rule]:
         if draft["rule_id"] is None:
             stored = {"active": True, "parameters": {}, **draft["rule"], "rule_id": 0, "version": 1}
             placed.append(((stored["ordinal"], 1, draft["draft_id"]), stored))
-    return [_rule(stored) for _, stored in sorted(placed, key=_place) if stored["active"]]
+    return [from_row(stored) for _, stored in sorted(placed, key=_place) if stored["active"]]
 
 
 def _place(one: tuple[tuple[int, int, int], Mapping[str, Any]]) -> tuple[int, int, int]:
     return one[0]
 
 
-def _rule(stored: Mapping[str, Any]) -> Rule:
+def from_row(stored: Mapping[str, Any]) -> Rule:
+    """Return the rule of a row of dq.rule, or of its JSON in dq.rule_history."""
     return Rule(
         code=stored["code"],
         column=stored["column_name"],
@@ -75,11 +79,24 @@ def _rule(stored: Mapping[str, Any]) -> Rule:
         parameters=stored["parameters"],
         rule_id=stored["rule_id"],
         version=stored["version"],
+        # versions of before there were limits have none
+        warn_records=stored.get("warn_records"),
+        warn_rate=_rate(stored.get("warn_rate")),
+        stop_records=stored.get("stop_records"),
+        stop_rate=_rate(stored.get("stop_rate")),
     )
 
 
+def _rate(stored: Decimal | float | None) -> Decimal | None:
+    return None if stored is None else Decimal(str(stored))
+
+
 def fingerprint(rules: Sequence[Rule]) -> str:
-    """Return a short hash that changes with any change of any active rule."""
+    """Return a short hash that changes with whatever of the active rules decides a verdict.
+
+    Limits do not: they let a whole batch through or keep it, and no record's verdict depends on
+    them. A stopped batch carries the limits that stopped it, with the version of each rule.
+    """
     whole = [
         (r.code, r.column, r.kind, r.message, r.severity, r.judges, dict(r.parameters))
         for r in rules
@@ -95,7 +112,7 @@ def of_fingerprint(connection: Connection, dataset: str, wanted: str) -> list[Ru
         stored = row["rule"]
         state.pop(row["rule_id"], None)
         if stored["active"]:
-            state[row["rule_id"]] = (stored["ordinal"], _rule(stored))
+            state[row["rule_id"]] = (stored["ordinal"], from_row(stored))
         ordered = sorted(state.values(), key=lambda one: (one[0], one[1].rule_id))
         rules = [rule for _, rule in ordered]
         if fingerprint(rules) == wanted:

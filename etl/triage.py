@@ -15,6 +15,7 @@ from etl import datasets, readers
 from etl.db import queries
 from etl.errors import RevenueError
 from etl.export import defused
+from etl.triage_states import Filters
 
 _COLUMNS = (
     "quarantine_id",
@@ -57,26 +58,27 @@ def show(connection: Connection, quarantine_id: int) -> dict[str, Any]:
     return {**item, "record": record, "violations": violations}
 
 
-def export(
-    connection: Connection, *, dataset: str | None = None, status: str | None = None
-) -> Iterator[dict[str, Any]]:
-    """Yield invalid records with their reasons and JSON text as received, oldest first."""
+def export(connection: Connection, filters: Filters) -> Iterator[dict[str, Any]]:
+    """Yield the invalid records that the filters find, with reasons and JSON text as received.
+
+    Oldest first within a feed. Each row also has the version of its item.
+    """
+    matching = queries.load("queries/triage")["matching"].rstrip(";")
     for declared in datasets.declared().values():
-        if dataset not in {None, declared.name}:
+        if filters.dataset not in {None, declared.name}:
             continue
         for row in queries.stream(
             connection,
             f"""
-            select q.quarantine_id, q.dataset, q.status, b.file_name, q.batch_id, q.position,
-                q.record_key, q.dq_errors, r.record
-            from dq.quarantine q
+            with matching as ({matching})
+            select m.quarantine_id, m.dataset, m.status, b.file_name, m.batch_id, m.position,
+                m.record_key, m.dq_errors, m.version, r.record
+            from matching m
             join etl.batch b using (batch_id)
             join {declared.raw_table} r using (batch_id, position)
-            where q.dataset = :dataset and (cast(:status as text) is null or q.status = :status)
-            order by q.quarantine_id
+            order by m.quarantine_id
             """,
-            dataset=declared.name,
-            status=status,
+            **{**filters.parameters, "dataset": declared.name},
         ).mappings():
             yield dict(row)
 
@@ -102,7 +104,8 @@ def as_json(records: Iterator[dict[str, Any]]) -> Iterator[str]:
     """Yield a JSON array of objects: queue item, reasons, and the record itself."""
     opening = "[\n"
     for record in records:
-        item = {**record, "record": readers.decode(record["record"].encode())}
+        item = {name: record[name] for name in _COLUMNS}
+        item["record"] = readers.decode(record["record"].encode())
         yield opening + json.dumps(item, default=str)
         opening = ",\n"
     yield "\n]\n" if opening == ",\n" else "[]\n"
@@ -122,7 +125,8 @@ def export_to(
 
     def counted() -> Iterator[dict[str, Any]]:
         nonlocal count
-        for record in export(connection, dataset=dataset, status=status):
+        states = None if status is None else (status,)
+        for record in export(connection, Filters(dataset=dataset, states=states)):
             count += 1
             yield record
 

@@ -261,7 +261,7 @@ def show_processes(status: dict[str, Any]) -> None:
     components.list_table(
         [{**one, "state": components.state_cell(life(one, status))} for one in processes],
         {
-            "state": components.state_column("State", "alive", "silent", "stopped"),
+            "state": components.state_column("State", "alive", "silent", "process_stopped"),
             "kind": components.text_column("Kind", width=100),
             "host": components.text_column("Host", width=180),
             "pid": st.column_config.NumberColumn("Process", format="%d", width=84),
@@ -276,7 +276,7 @@ def show_processes(status: dict[str, Any]) -> None:
 
 def life(process: dict[str, Any], status: dict[str, Any]) -> str:
     if process["stopped_at"] is not None:
-        return "stopped"
+        return "process_stopped"
     silence = (status["now"] - process["heartbeat_at"]).total_seconds()
     return "silent" if silence > health.SILENT_SECONDS else "alive"
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from app import auth, components, reads, triage_dialogs, triage_view
-from etl import datasets, triage
+from etl import datasets
 from etl.triage_states import UNFINISHED, Filters, TriageState
 
 PAGE_ROWS = 25
@@ -56,15 +57,11 @@ def show_list() -> None:
         is_bounded=total > COUNT_LIMIT,
         downloads=[
             components.Download(
-                label="CSV",
-                file_name="invalid_records.csv",
-                data=lambda: reads.invalid_records(triage.as_csv, filters),
-            ),
-            components.Download(
-                label="JSON",
-                file_name="invalid_records.json",
-                data=lambda: reads.invalid_records(triage.as_json, filters),
-            ),
+                label=name.upper(),
+                file_name=f"invalid_records.{name}",
+                data=partial(reads.invalid_records, name, filters),
+            )
+            for name in ("csv", "xlsx", "json")
         ],
     )
     records = reads.rows(

@@ -14,7 +14,6 @@ from etl.errors import RevenueError
 from etl.generate import GeneratedFile
 
 TYPES = ("json", "ndjson", "jsonl", "gz")
-BATCH_STATES = ("accepted", "extracted", "loaded", "promoted", "rejected", "skipped")
 PAGE_ROWS = 20
 
 
@@ -285,7 +284,7 @@ def show_batches() -> None:
             ),
             "status": components.filter_pills(
                 "Status",
-                BATCH_STATES,
+                components.BATCH_STATES,
                 key="status",
                 page_key="page",
                 words=components.state_option,

@@ -1514,13 +1514,19 @@ CREATE TABLE etl.batch (
     run_id bigint,
     archived_at timestamp with time zone,
     reverted_at timestamp with time zone,
+    stopped_at timestamp with time zone,
+    passed_by text,
+    passed_at timestamp with time zone,
+    pass_reason text,
     CONSTRAINT batch_check CHECK (((status <> ALL (ARRAY['extracted'::text, 'loaded'::text, 'promoted'::text])) OR ((insert_date IS NOT NULL) AND (records IS NOT NULL)))),
     CONSTRAINT batch_check1 CHECK (((status <> ALL (ARRAY['loaded'::text, 'promoted'::text])) OR (records = ((valid_records + invalid_records) + superseded_records)))),
     CONSTRAINT batch_check2 CHECK (((status <> ALL (ARRAY['loaded'::text, 'promoted'::text])) OR (valid_records = ((inserted_rows + updated_rows) + unchanged_rows)))),
     CONSTRAINT batch_check3 CHECK (((status <> ALL (ARRAY['rejected'::text, 'skipped'::text])) OR (reason IS NOT NULL))),
     CONSTRAINT batch_kind_check CHECK ((kind = ANY (ARRAY['file'::text, 'correction'::text]))),
+    CONSTRAINT batch_passed_check CHECK ((num_nonnulls(passed_by, passed_at, pass_reason) = ANY (ARRAY[0, 3]))),
     CONSTRAINT batch_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text)),
-    CONSTRAINT batch_status_check CHECK ((status = ANY (ARRAY['accepted'::text, 'extracted'::text, 'loaded'::text, 'promoted'::text, 'rejected'::text, 'skipped'::text])))
+    CONSTRAINT batch_status_check CHECK ((status = ANY (ARRAY['accepted'::text, 'extracted'::text, 'loaded'::text, 'promoted'::text, 'rejected'::text, 'skipped'::text, 'stopped'::text, 'discarded'::text]))),
+    CONSTRAINT batch_stopped_check CHECK (((status <> ALL (ARRAY['stopped'::text, 'discarded'::text])) OR ((insert_date IS NOT NULL) AND (records IS NOT NULL) AND (reason IS NOT NULL) AND (stopped_at IS NOT NULL))))
 );
 
 --
@@ -1575,7 +1581,7 @@ COMMENT ON COLUMN etl.batch.file_bytes IS 'Size in bytes';
 -- Name: COLUMN batch.status; Type: COMMENT; Schema: etl; Owner: -
 --
 
-COMMENT ON COLUMN etl.batch.status IS 'accepted, extracted (in raw), loaded (in silver), promoted (in gold), rejected or skipped';
+COMMENT ON COLUMN etl.batch.status IS 'accepted, extracted (in raw), loaded (in silver), promoted (in gold), rejected or skipped; stopped (in raw, a rule''s limit keeps it from silver) or discarded (stopped, and it stays so)';
 
 --
 -- Name: COLUMN batch.insert_date; Type: COMMENT; Schema: etl; Owner: -
@@ -1647,13 +1653,13 @@ COMMENT ON COLUMN etl.batch.reason_code IS 'Stable code of the reason';
 -- Name: COLUMN batch.reason; Type: COMMENT; Schema: etl; Owner: -
 --
 
-COMMENT ON COLUMN etl.batch.reason IS 'Why it was rejected or skipped';
+COMMENT ON COLUMN etl.batch.reason IS 'Why it was rejected, skipped, stopped or discarded';
 
 --
 -- Name: COLUMN batch.reason_detail; Type: COMMENT; Schema: etl; Owner: -
 --
 
-COMMENT ON COLUMN etl.batch.reason_detail IS 'The reason as in <name>.reason.json: code, message, line, column, offset';
+COMMENT ON COLUMN etl.batch.reason_detail IS 'The reason as in <name>.reason.json: code, message, line, column, offset; of a stopped batch the rules, how often they fired, and their limits';
 
 --
 -- Name: COLUMN batch.accepted_by; Type: COMMENT; Schema: etl; Owner: -
@@ -1684,6 +1690,30 @@ COMMENT ON COLUMN etl.batch.archived_at IS 'When its file was moved out of the l
 --
 
 COMMENT ON COLUMN etl.batch.reverted_at IS 'When the repair was taken back: silver is no longer made of this batch';
+
+--
+-- Name: COLUMN batch.stopped_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.stopped_at IS 'When a rule''s limit stopped it, the last time';
+
+--
+-- Name: COLUMN batch.passed_by; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.passed_by IS 'Who let it pass in spite of its limits';
+
+--
+-- Name: COLUMN batch.passed_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.passed_at IS 'When';
+
+--
+-- Name: COLUMN batch.pass_reason; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.batch.pass_reason IS 'Why it may pass';
 
 --
 -- Name: batch_batch_id_seq; Type: SEQUENCE; Schema: etl; Owner: -
@@ -3940,6 +3970,12 @@ CREATE INDEX batch_by_run ON etl.batch USING btree (run_id);
 --
 
 CREATE INDEX batch_open ON etl.batch USING btree (dataset, batch_id) WHERE ((status = ANY (ARRAY['accepted'::text, 'extracted'::text, 'loaded'::text])) OR (archived_at IS NULL));
+
+--
+-- Name: batch_stopped; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX batch_stopped ON etl.batch USING btree (dataset, batch_id) WHERE (status = 'stopped'::text);
 
 --
 -- Name: delivery_waiting; Type: INDEX; Schema: etl; Owner: -

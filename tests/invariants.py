@@ -20,8 +20,8 @@ ALWAYS = {
         select b.batch_id, b.status, b.records, count(r.position) as in_raw
         from etl.batch b left join raw.{feed}_raw r on r.batch_id = b.batch_id
         where b.dataset = '{feed}' group by b.batch_id
-        having count(r.position) <> case when b.status in ('extracted', 'loaded', 'promoted')
-            then b.records else 0 end
+        having count(r.position) <> case when b.status in ('extracted', 'loaded', 'promoted',
+            'stopped', 'discarded') then b.records else 0 end
             or max(r.position) <> count(r.position)
     """,
     "a loaded batch: read = valid + invalid + superseded, counted in the tables": """

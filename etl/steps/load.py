@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from etl import failpoints, validate
+from etl import failpoints, limits, validate
 from etl.db import queries, tables
-from etl.errors import RevenueError
+from etl.errors import LimitReachedError, RevenueError
 from etl.model import Batch, Dataset, Rule, Step
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Counts = dict[str, int]
 """Records and rows of a batch by the names of etl.batch."""
+Fired = dict[str, Any]
+"""A row of dq.rule_count: how often a rule fired in a batch."""
 
 
 def records_of(counts: Mapping[int, Counts]) -> int:
@@ -43,12 +45,17 @@ def load(
     `connection` is in the transaction that filled the stage; the caller commits it. `is_again`: the
     batches were loaded before, and the stage settles their keys; `is_whole`: it holds every loaded
     batch, and silver becomes what the stage says.
+
+    Raises LimitReachedError for a batch that a rule's limit keeps from silver.
     """
     dataset = execution.dataset
     identities = [batch.batch_id for batch in batches]
     queries.execute(connection, "queries/batches.lock_dataset", dataset=dataset.name)
-    _require_state(
-        connection, identities, {"loaded", "promoted"} if is_again else {"extracted"}, stage.judged
+    on_the_way = _require_state(
+        connection,
+        identities,
+        {"loaded", "promoted", "stopped"} if is_again else {"extracted"},
+        stage.judged,
     )
     judged = sum(sum(found) for found in stage.judged.values())
     execution.progress(Step.LOAD, judged, judged, activity="writing silver")
@@ -59,7 +66,8 @@ def load(
         queries.execute(connection, "queries/quality.quarantine_again")
     tables.supersede(connection, dataset)
     tables.remember_superseded(connection)
-    _count_violations(execution, connection, stage)
+    fired = _count_violations(execution, connection, stage)
+    _keep_limits(execution.rules, on_the_way, fired)
     if is_again:
         tables.remember_unfounded(connection, dataset, identities)
         tables.keep_newest(connection, dataset)
@@ -110,12 +118,13 @@ def _require_state(
     batches: list[int],
     states: set[str],
     judged: Mapping[int, tuple[int, int]],
-) -> None:
-    """Hold the batches.
+) -> list[dict[str, Any]]:
+    """Hold the batches; return those that have not been in silver yet.
 
     Raises RevenueError when one is in another state, or raw holds another number of records.
     """
-    for row in queries.rows(connection, "queries/batches.lock", batches=batches):
+    held = queries.rows(connection, "queries/batches.lock", batches=batches)
+    for row in held:
         batch_id, count = row["batch_id"], sum(judged.get(row["batch_id"], (0, 0)))
         if row["status"] not in states:
             raise RevenueError(
@@ -125,6 +134,29 @@ def _require_state(
             raise RevenueError(
                 f"batch {batch_id}: {count} records were judged, raw holds {row['records']}",
                 code="ledger",
+            )
+    return [row for row in held if row["status"] in {"extracted", "stopped"}]
+
+
+def _keep_limits(
+    rules: Sequence[Rule], on_the_way: Sequence[Mapping[str, Any]], fired: Sequence[Fired]
+) -> None:
+    """Let batches pass that reach no stop limit, that somebody let pass, or that hold corrections.
+
+    Raises LimitReachedError.
+    """
+    for batch in on_the_way:
+        if batch["kind"] != "file" or batch["passed_at"] is not None:
+            continue
+        of_batch = {
+            one["rule_id"]: one["records"] for one in fired if one["batch_id"] == batch["batch_id"]
+        }
+        found = limits.stopping(rules, of_batch, batch["records"])
+        if found:
+            raise LimitReachedError(
+                "; ".join(one.words for one in found),
+                batch_id=batch["batch_id"],
+                detail=[one.as_dict() for one in found],
             )
 
 
@@ -149,9 +181,9 @@ def _counts(
     return counts
 
 
-def _count_violations(execution: Execution, connection: Connection, stage: Stage) -> None:
-    """Store how often each rule fired; a rule that needs other rows is counted here."""
-    counts = []
+def _count_violations(execution: Execution, connection: Connection, stage: Stage) -> list[Fired]:
+    """Store and return how often each rule fired; a rule that needs other rows is counted here."""
+    counts: list[Fired] = []
     for index, rule in enumerate(execution.rules):
         if rule.kind == validate.REFERENCES:
             fired = without_reference(connection, rule)
@@ -169,6 +201,7 @@ def _count_violations(execution: Execution, connection: Connection, stage: Stage
             if records
         ]
     queries.execute(connection, "queries/quality.count_violations", counts=json.dumps(counts))
+    return counts
 
 
 def without_reference(connection: Connection, rule: Rule) -> dict[int, int]:

@@ -8,16 +8,22 @@ select dataset from etl.dataset where dataset = :dataset for no key update;
 select nextval(pg_get_serial_sequence('etl.batch', 'batch_id'));
 
 -- name: newest
--- The newest batch of a feed that was neither rejected nor skipped.
+-- The newest batch of a feed that was neither rejected nor skipped nor discarded.
 select batch_id, sha256, file_name from etl.batch
-where dataset = :dataset and status not in ('rejected', 'skipped') and reverted_at is null
+where
+    dataset = :dataset
+    and status not in ('rejected', 'skipped', 'discarded')
+    and reverted_at is null
 order by batch_id desc
 limit 1;
 
 -- name: by_content
 -- The newest batch of a feed with this content, if any.
 select batch_id, file_name, status, accepted_at from etl.batch
-where dataset = :dataset and sha256 = :sha256 and status not in ('rejected', 'skipped')
+where
+    dataset = :dataset
+    and sha256 = :sha256
+    and status not in ('rejected', 'skipped', 'discarded')
 order by batch_id desc
 limit 1;
 
@@ -48,7 +54,7 @@ select stored_name from etl.batch where stored_name is not null and archived_at 
 
 -- name: lock
 -- Batches, held for the transaction.
-select batch_id, status, records from etl.batch
+select batch_id, kind, file_name, status, records, passed_at from etl.batch
 where batch_id = any(:batches)
 order by batch_id
 for update;
@@ -59,6 +65,18 @@ select
     batch_id, dataset, kind, file_name, stored_name, sha256, file_bytes, status, insert_date, records
 from etl.batch
 where dataset = :dataset and status in ('loaded', 'promoted') and reverted_at is null
+order by batch_id;
+
+-- name: to_judge_again
+-- The same, and those of `:batches` that a limit stopped.
+select batch_id, dataset, file_name, stored_name, sha256, file_bytes, status, insert_date, records
+from etl.batch
+where
+    dataset = :dataset
+    and (
+        status in ('loaded', 'promoted')
+        or (status = 'stopped' and batch_id = any(cast(:batches as bigint [])))
+    )
 order by batch_id;
 
 -- name: next_insert_date
@@ -80,14 +98,67 @@ where batch_id = :batch_id;
 
 -- name: loaded
 -- The records are judged: valid in silver, invalid in quarantine; judged again, it stays in gold.
+-- One that was stopped still belongs to the run that brought it, and says why it may pass.
 update etl.batch
 set
     status = case status when 'promoted' then 'promoted' else 'loaded' end, valid_records = :valid_records, invalid_records = :invalid_records,
     superseded_records = :superseded_records, inserted_rows = :inserted_rows,
     updated_rows = :updated_rows, unchanged_rows = :unchanged_rows,
     warning_records = :warning_records,
-    run_id = case status when 'promoted' then run_id else :run_id end
+    reason_code = case when passed_at is not null then reason_code end,
+    reason = case when passed_at is not null then reason end,
+    reason_detail = case when passed_at is not null then reason_detail end,
+    run_id = case when status in ('promoted', 'stopped') then run_id else :run_id end
 where batch_id = :batch_id;
+
+-- name: stop
+-- A rule's limit keeps the batch from silver; nobody let it pass meanwhile.
+update etl.batch
+set
+    status = 'stopped',
+    stopped_at = clock_timestamp(),
+    reason_code = 'stopped',
+    reason = :reason,
+    reason_detail = cast(:reason_detail as jsonb),
+    run_id = case status when 'stopped' then run_id else :run_id end
+where batch_id = :batch_id and status in ('extracted', 'stopped') and passed_at is null;
+
+-- name: stopped_of_run
+-- Batches of a run that wait for somebody's decision.
+select batch_id, file_name, reason from etl.batch
+where
+    status = 'stopped'
+    and (run_id = :run_id or batch_id = any(cast(:batches as bigint [])))
+order by batch_id;
+
+-- name: hold_one
+-- One batch, held for the transaction.
+select
+    batch_id, dataset, file_name, status, records, reason, stopped_at, passed_by, pass_reason
+from etl.batch
+where batch_id = :batch_id
+for update;
+
+-- name: let_pass
+-- A stopped batch may pass its limits; or, without a reason, may not any more.
+update etl.batch
+set
+    passed_by = case when cast(:reason as text) is not null then :actor end,
+    passed_at = case when cast(:reason as text) is not null then clock_timestamp() end,
+    pass_reason = cast(:reason as text)
+where batch_id = :batch_id and status = 'stopped';
+
+-- name: discard
+-- A stopped batch never reaches silver; raw keeps it.
+update etl.batch
+set
+    status = 'discarded',
+    reason_code = 'discarded',
+    reason = reason || '; discarded by ' || :actor || ': ' || :reason,
+    passed_by = null,
+    passed_at = null,
+    pass_reason = null
+where batch_id = :batch_id and status = 'stopped';
 
 -- name: refused
 -- The file is rejected or skipped whole.
@@ -114,7 +185,7 @@ from etl.batch
 where
     dataset = :dataset
     and archived_at is null
-    and status in ('promoted', 'rejected', 'skipped')
+    and status in ('promoted', 'rejected', 'skipped', 'stopped', 'discarded')
 order by batch_id;
 
 -- name: archived
@@ -166,7 +237,10 @@ limit 1;
 -- Batches, newest first.
 select
     batch_id, dataset, kind, file_name, file_bytes, status, records, valid_records,
-    invalid_records, superseded_records, warning_records, duplicate_of, reason_code, reason,
+    invalid_records, superseded_records, warning_records, duplicate_of, reason_code,
+    nullif(
+        concat_ws('; ', reason, 'let pass by ' || passed_by || ': ' || pass_reason), ''
+    ) as reason,
     accepted_by, accepted_at, run_id
 from etl.batch
 where
@@ -185,8 +259,11 @@ where
 -- name: done_by_run
 -- Records that attempts before this one brought to raw and to silver.
 select
-    coalesce(sum(records) filter (where status in ('extracted', 'loaded', 'promoted')), 0)::bigint
-        as extracted,
+    coalesce(
+        sum(records) filter (
+            where status in ('extracted', 'loaded', 'promoted', 'stopped', 'discarded')
+        ), 0
+    )::bigint as extracted,
     coalesce(sum(records) filter (where status in ('loaded', 'promoted')), 0)::bigint as loaded
 from etl.batch
 where run_id = :run_id;
@@ -199,9 +276,10 @@ order by batch_id desc
 limit :limit;
 
 -- name: chosen
--- The batches of a feed that can be judged again: these, or those accepted in a period, or all.
+-- The batches of a feed that can be judged again: these, or those accepted in a period, or all. One
+-- that a limit stopped only by its name.
 select
-    batch_id, file_name, records, invalid_records, accepted_at,
+    batch_id, file_name, records, coalesce(invalid_records, 0) as invalid_records, accepted_at,
     coalesce(
         (cast(:batches as bigint []) is null or batch_id = any(cast(:batches as bigint [])))
         and (cast(:start as timestamptz) is null or accepted_at >= cast(:start as timestamptz))
@@ -209,5 +287,11 @@ select
         false
     ) as is_chosen
 from etl.batch
-where dataset = :dataset and status in ('loaded', 'promoted') and reverted_at is null
+where
+    dataset = :dataset
+    and reverted_at is null
+    and (
+        status in ('loaded', 'promoted')
+        or (status = 'stopped' and batch_id = any(cast(:batches as bigint [])))
+    )
 order by batch_id;

@@ -92,7 +92,7 @@ select
 from etl.dataset as d
 cross join (
     values
-    ('raw', 1, array['extracted', 'loaded', 'promoted']),
+    ('raw', 1, array['extracted', 'loaded', 'promoted', 'stopped', 'discarded']),
     ('silver', 2, array['loaded', 'promoted']),
     ('gold', 3, array['promoted'])
 ) as l (layer, ordinal, states)

@@ -42,7 +42,9 @@ select
     d.dataset, d.title, m.last_insert_date as watermark,
     (
         select max(b.insert_date) from etl.batch as b
-        where b.dataset = d.dataset and b.status in ('extracted', 'loaded', 'promoted')
+        where
+            b.dataset = d.dataset
+            and b.status in ('extracted', 'loaded', 'promoted', 'stopped', 'discarded')
     ) as newest_raw,
     (
         select max(b.insert_date) from etl.batch as b

@@ -28,7 +28,9 @@ where
 
 -- name: active
 -- The rules that judge a feed, in the order of their messages.
-select rule_id, code, column_name, kind, parameters, judges, severity, message, version
+select
+    rule_id, code, column_name, kind, parameters, judges, severity, message, version, warn_records,
+    warn_rate, stop_records, stop_rate
 from dq.rule
 where dataset = :dataset and active
 order by ordinal, rule_id;
@@ -173,3 +175,22 @@ where
     (cast(:dataset as text) is null or r.dataset = :dataset)
     and (cast(:severity as text) is null or r.severity = :severity)
     and (cast(:active as boolean) is null or r.active = :active);
+-- name: fired_with_limits
+-- How often rules that had limits fired in the files that a run loaded, each rule as it was then.
+select c.batch_id, b.file_name, b.records as batch_records, c.records, h.rule
+from dq.rule_count as c
+join etl.batch as b on b.batch_id = c.batch_id
+join dq.rule_history as h on h.rule_id = c.rule_id and h.version = c.rule_version
+where
+    b.kind = 'file'
+    and b.status in ('loaded', 'promoted')
+    and (
+        b.run_id = :run_id
+        or b.batch_id = any(cast(:batches as bigint []))
+        or (:is_full and b.dataset = :dataset)
+    )
+    and coalesce(
+        h.rule ->> 'warn_records', h.rule ->> 'warn_rate', h.rule ->> 'stop_records',
+        h.rule ->> 'stop_rate'
+    ) is not null
+order by c.batch_id, (h.rule ->> 'ordinal')::integer, c.rule_id;

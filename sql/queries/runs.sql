@@ -378,7 +378,11 @@ order by array_position(array['extract', 'load', 'promote', 'archive'], step);
 select
     batch_id, kind, file_name, stored_name, file_bytes, status, records, valid_records,
     invalid_records, superseded_records, inserted_rows, updated_rows, unchanged_rows,
-    warning_records, duplicate_of, reason_code, reason, accepted_by, accepted_at, run_id
+    warning_records, duplicate_of, reason_code,
+    nullif(
+        concat_ws('; ', reason, 'let pass by ' || passed_by || ': ' || pass_reason), ''
+    ) as reason,
+    accepted_by, accepted_at, run_id, stopped_at, passed_by
 from etl.batch
 where run_id = :run_id or batch_id = any(cast(:batches as bigint []))
 order by batch_id;

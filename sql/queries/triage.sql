@@ -190,3 +190,9 @@ select
         select max(quarantine_id) from dq.quarantine
         where quarantine_id < :quarantine_id and status = :status
     ) as older;
+
+-- name: items
+-- Queue items by their number.
+select quarantine_id, dataset, batch_id, position, status, version
+from dq.quarantine
+where quarantine_id = any(:ids);

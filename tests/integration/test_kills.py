@@ -16,9 +16,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and 
 
 SEED = int(os.environ.get("KILL_SEED", "20231"))
 RANDOM_KILLS = int(os.environ.get("KILLS", "80"))
-IN_EVERY_RUN = [
-    name for name in failpoints.NAMES if not name.startswith(("full.", "revert.", "what_if."))
-]
+ELSEWHERE = ("full.", "revert.", "what_if.", "stop.")
+IN_EVERY_RUN = [name for name in failpoints.NAMES if not name.startswith(ELSEWHERE)]
 
 
 def harness(pipeline: Pipeline, database_url: str, seed: int) -> Harness:

@@ -9,7 +9,6 @@ import json
 import pytest
 
 from app import reads
-from etl import triage
 from etl.triage_states import Filters
 from tests.conftest import Pipeline
 from tests.pages.conftest import Open, words
@@ -140,12 +139,14 @@ def test_newer_and_older_walk_the_queue(open_page: Open, loaded: Pipeline) -> No
 
 def test_exports_honour_the_filters_and_are_safe(open_page: Open, loaded: Pipeline) -> None:
     open_page("invalid_records")
-    whole = reads.invalid_records(triage.as_csv, Filters()).decode()
-    keys = [row["record_key"] for row in csv.DictReader(io.StringIO(whole))]
-    assert "'=1+1" in keys
-    assert len(keys) == 4
+    whole = reads.invalid_records("csv", Filters()).decode("utf-8-sig")
+    found = list(csv.DictReader(io.StringIO(whole)))
+    assert len(found) == 4
+    assert '"=1+1"' in [row["transaction_id"] for row in found]
+    assert not any(str(cell).startswith("=") for row in found for cell in row.values())
+    assert reads.invalid_records("xlsx", Filters()).startswith(b"PK")
     filters = Filters(dataset="sales", rule_id=rule(loaded, "Missing price"))
-    found = json.loads(reads.invalid_records(triage.as_json, filters))
+    found = json.loads(reads.invalid_records("json", filters))
     assert [item["record"]["transaction_id"] for item in found] == [HOSTILE]
 
 
