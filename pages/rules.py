@@ -10,7 +10,7 @@ import streamlit as st
 from app import components, context, reads
 from app.actions import rules as actions
 from app.rule_book import RECENT_DAYS, differences
-from app.rule_what_if import show_what_if
+from app.what_if_view import show_what_if
 from etl import datasets, validate
 from etl.model import Dataset, Judges, Severity
 from etl.rule_definition import (

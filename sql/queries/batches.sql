@@ -69,10 +69,12 @@ order by batch_id;
 
 -- name: to_judge_again
 -- The same, and those of `:batches` that a limit stopped.
-select batch_id, dataset, file_name, stored_name, sha256, file_bytes, status, insert_date, records
+select
+    batch_id, dataset, kind, file_name, stored_name, sha256, file_bytes, status, insert_date, records
 from etl.batch
 where
     dataset = :dataset
+    and reverted_at is null
     and (
         status in ('loaded', 'promoted')
         or (status = 'stopped' and batch_id = any(cast(:batches as bigint [])))

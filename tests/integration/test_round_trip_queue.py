@@ -90,4 +90,4 @@ def test_an_export_honours_the_filters_of_the_list(pipeline: Pipeline, queue: li
     assert ids(run_id=run) == queue[:6]
     assert ids(rule_id=rule) == queue[6:]
     assert ids(rule_id=rule, dataset="sales") == []
-    assert ids(status="fixed") == []
+    assert ids(states=("fixed",)) == []
