@@ -58,8 +58,10 @@ class Draft:
 class Activation:
     """What became of drafts that were to be activated."""
 
+    dataset: str
     activated: tuple[int, ...]  # drafts
     outdated: tuple[int, ...]  # drafts whose rule changed meanwhile
+    run_id: int | None = None  # run that judges again what was judged before
 
 
 def waiting(connection: Connection, dataset: str) -> list[Draft]:
@@ -366,6 +368,7 @@ def activate(
     for draft in fresh:
         _apply(connection, draft, wished[draft["draft_id"]], actor)
     return Activation(
+        dataset=dataset,
         activated=tuple(draft["draft_id"] for draft in fresh),
         outdated=tuple(draft["draft_id"] for draft in outdated),
     )

@@ -163,17 +163,24 @@ def show_drafts_of(feed: str, drafts: list[dict[str, Any]]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.subheader(f"Drafts of {feed}: {len(drafts):,}", width="content")
         st.space("stretch")
-        show_what_if(feed)
         ready = [draft["draft_id"] for draft in drafts if not draft["is_outdated"]]
         if len(ready) > 1 and st.button(
             "Activate all", icon=":material/done_all:", key=f"activate_all_{feed}"
         ):
             activate(ready)
+        if ready and st.button(
+            "Activate and judge again",
+            icon=":material/replay:",
+            key=f"activate_again_{feed}",
+            help="Every record that came so far is judged by the new rules; the run is on Runs",
+        ):
+            activate(ready, judge_again=True)
     if actions.needs_second_person(context.desk()):
         st.caption(":material/group: Somebody else than who made a draft activates it.")
-    st.caption("Active rules judge what comes from now on; *Judge again* on *Runs* does the rest.")
+    st.caption("Active rules judge what comes from now on; *judge again* applies them to the rest.")
     for draft in drafts:
         show_draft(draft)
+    show_what_if(feed)
 
 
 def show_draft(draft: dict[str, Any]) -> None:
@@ -207,9 +214,11 @@ def show_draft(draft: dict[str, Any]) -> None:
                 st.rerun()
 
 
-def activate(drafts: list[int]) -> None:
+def activate(drafts: list[int], *, judge_again: bool = False) -> None:
     with components.reporting("The drafts cannot be activated"):
-        done = actions.activate_drafts(context.desk(), drafts)
+        done = actions.activate_drafts(context.desk(), drafts, judge_again=judge_again)
+        if done.run_id is not None:
+            st.toast(f"Run {done.run_id} judges everything again", icon=":material/replay:")
         if done.outdated:
             st.toast(
                 f"{len(done.outdated)} drafts are outdated: their rules changed meanwhile",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from app import auth
-from app.actions import Desk, _audit, _authorise, _storable, _transaction
+from app.actions import Desk, _audit, _authorise, _queue, _storable, _transaction
 from app.auth import Role
 from etl import datasets, rule_drafts, rule_file
 from etl.db import queries
@@ -144,10 +145,12 @@ def withdraw_draft(desk: Desk, draft_id: int) -> None:
         )
 
 
-def activate_drafts(desk: Desk, drafts: Sequence[int]) -> Activation:
+def activate_drafts(desk: Desk, drafts: Sequence[int], *, judge_again: bool = False) -> Activation:
     """Let drafts of one feed judge what comes from now on; what was judged before stays.
 
-    Raises ForbiddenError, RuleError, SecondPersonError.
+    `judge_again` queues a run that judges that, too.
+
+    Raises ForbiddenError, BusyError, RuleError, SecondPersonError.
     """
     on = f"drafts {', '.join(map(str, drafts))}"
     _authorise(desk, "rule.activate", on, Role.STEWARD)
@@ -171,6 +174,9 @@ def activate_drafts(desk: Desk, drafts: Sequence[int]) -> Activation:
             )
         for draft_id in done.outdated:
             _audit(connection, desk.operator, "rule.outdated", f"draft {draft_id}")
+        if judge_again and done.activated:
+            started = _queue(connection, desk, done.dataset, trigger="rules", is_full=True)
+            done = dataclasses.replace(done, run_id=started.run_id)
     return done
 
 

@@ -150,3 +150,21 @@ def test_a_refusal_is_said_in_words(
     at = open_page("rules", rule=rule_id(pipeline, "price_zero"))
     at.button(key="switch").click().run()
     assert "needs the role steward" in at.error[0].value
+
+
+def test_drafts_are_activated_and_everything_is_judged_again(
+    open_page: Open, pipeline: Pipeline
+) -> None:
+    rule_id = pipeline.value(
+        "select rule_id from dq.rule where dataset = 'sales' and code = 'quantity_invalid'"
+    )
+    at = open_page("rules", rule=rule_id)
+    at.button(key="switch").click().run()
+    at = open_page("rules", feed="sales")
+    assert "Try it" in [button.label for button in at.button]
+    at.button(key="activate_again_sales").click().run()
+    assert not at.exception
+    assert pipeline.rows(
+        "select trigger, is_full, status from etl.run order by run_id desc limit 1"
+    ) == [("rules", True, "queued")]
+    assert pipeline.value("select active from dq.rule where rule_id = :r", r=rule_id) is False
