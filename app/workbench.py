@@ -221,7 +221,7 @@ def _show_field(
     st.session_state[widget] = now.text
     empty = {"absent": "missing", "null": "null"}
     st.text_input(
-        f"**{name}**" if broken else name,
+        name,
         key=widget,
         placeholder=empty.get(now.kind, "an empty text"),
         help=f"{now.column.comment}; stands at {now.path}",
