@@ -270,7 +270,7 @@ def _show_verdict(
     else:
         start = "Would still be invalid" if is_edited else "Invalid"
         st.error(f"{start}: {components.escape(verdict.reasons)}", icon=":material/block:")
-    if not is_edited and (verdict is None or verdict.reasons != record["dq_errors"]):
+    if not is_edited and verdict is not None and verdict.reasons != record["dq_errors"]:
         st.caption(
             f"When it came, other rules were in force: {components.escape(record['dq_errors'])}"
         )

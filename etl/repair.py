@@ -97,12 +97,14 @@ def check_text(record: str) -> str:
     """
     try:
         encoded = record.strip().encode()
+        if not encoded.startswith(b"{"):
+            raise RepairError("the record must be one JSON object: { … }")
         found = [one for chunk in readers.read_chunks(_Once(encoded)) for one in chunk.records]
     except UnicodeEncodeError:
         raise RepairError("the record holds half a character; remove it") from None
     except UnreadableFileError as error:
         raise RepairError(f"the record is not valid JSON: {error.message}") from error
-    if len(found) != 1 or not encoded.startswith(b"{"):
+    if len(found) != 1:
         raise RepairError("the record must be one JSON object: { … }")
     if b"\x00" in encoded:
         raise RepairError("the record holds a NUL character; remove it")

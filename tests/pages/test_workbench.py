@@ -58,7 +58,8 @@ def test_a_record_is_repaired_previewed_replayed_and_taken_back(
     total = pipeline.value("select sum(total_value) from gold.transactions")
     at = open_page("invalid_records", record=t003)
     assert "Invalid: Missing customer_id; Invalid quantity" in said(at)
-    assert "quantity must be a number within its limits · rule version 1" in said(at)
+    version = pipeline.value("select version from dq.rule where code = 'quantity_invalid'")
+    assert f"quantity must be a number within its limits · rule version {version}" in said(at)
     assert at.text_input(key=f"field_{t003}_quantity").value == "-1"
     assert at.button(key=f"replay_{t003}").disabled
 
@@ -202,3 +203,41 @@ def test_text_from_data_is_no_markup(open_page: Open, pipeline: Pipeline) -> Non
     type_into(at, item, "transaction_id", "T1")
     assert at.text_input(key=f"field_{item}_transaction_id").value == "T1"
     assert "![x](" not in "\n".join(one.value for kind in (at.markdown, at.caption) for one in kind)
+
+
+def test_what_is_no_object_is_edited_as_json(open_page: Open, pipeline: Pipeline) -> None:
+    sale = {"transaction_id": "T1", "customer_id": "C1", "product_id": "P1", "price": 1}
+    pipeline.land("sales.json", [{**sale, "quantity": 1, "date": "2024-01-01"}, 5])
+    pipeline.run("sales")
+    item = pipeline.value("select quarantine_id from dq.quarantine")
+    at = open_page("invalid_records", record=item)
+    assert "Edit it as JSON" in said(at)
+    assert "must be one JSON object" in said(at)
+    assert "other rules" not in said(at)
+    at.segmented_control(key=f"mode_{item}").set_value("JSON").run()
+    fixed = {**sale, "transaction_id": "T2", "quantity": 2, "date": "2024-01-02"}
+    at.text_area(key=f"json_{item}").input(json.dumps(fixed)).run()
+    assert "Would be valid" in said(at)
+
+
+def test_a_rule_that_changed_is_told(
+    open_page: Open, pipeline: Pipeline, two: tuple[int, int]
+) -> None:
+    with pipeline.engine.begin() as connection:
+        connection.execute(
+            text(
+                "update dq.rule set active = false, version = version + 1 where code = 'quantity_invalid'"
+            )
+        )
+    try:
+        at = open_page("invalid_records", record=two[0])
+        assert "other rules were in force: Invalid quantity" in said(at)
+        assert "Valid by the rules of now" in said(at)
+        assert not at.button(key=f"replay_{two[0]}").disabled
+    finally:
+        with pipeline.engine.begin() as connection:
+            connection.execute(
+                text(
+                    "update dq.rule set active = true, version = version + 1 where code = 'quantity_invalid'"
+                )
+            )
