@@ -20,7 +20,7 @@ from etl.db import queries, tables
 from etl.errors import RevenueError, UnreadableFileError
 from etl.execution import Execution
 from etl.log import RunLog
-from etl.model import Batch, Dataset, Step
+from etl.model import Batch, Dataset, Rule, Step
 from etl.settings import Settings
 from etl.steps.load import load
 from etl.steps.promote import promote_batches
@@ -97,12 +97,14 @@ def check_text(record: str) -> str:
     """
     try:
         encoded = record.strip().encode()
+        if not encoded.startswith(b"{"):
+            raise RepairError("the record must be one JSON object: { … }")
         found = [one for chunk in readers.read_chunks(_Once(encoded)) for one in chunk.records]
     except UnicodeEncodeError:
         raise RepairError("the record holds half a character; remove it") from None
     except UnreadableFileError as error:
         raise RepairError(f"the record is not valid JSON: {error.message}") from error
-    if len(found) != 1 or not encoded.startswith(b"{"):
+    if len(found) != 1:
         raise RepairError("the record must be one JSON object: { … }")
     if b"\x00" in encoded:
         raise RepairError("the record holds a NUL character; remove it")
@@ -393,3 +395,21 @@ def dataset_of(connection: Connection, quarantine_id: int) -> Dataset:
     if row is None:
         raise RepairError(f"there is no invalid record {quarantine_id}")
     return datasets.get(row["dataset"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the rules of now say of one record; rules that ask other tables have no say yet."""
+
+    reasons: str | None  # None: it would be valid
+    broken: tuple[Rule, ...]  # those that reject and those that warn, in their order
+
+
+def examine(connection: Connection, dataset: Dataset, record: str) -> Verdict:
+    """Judge one record as `judge` does, and say which rules it breaks."""
+    active = rules.active(connection, dataset.name)
+    found = validate.judge([record.encode()], dataset, active)
+    return Verdict(
+        reasons=found.dq_errors[0].as_py(),
+        broken=tuple(active[index] for index in found.broken[0]),
+    )

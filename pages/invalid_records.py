@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import auth, components, reads, triage_dialogs, triage_view
+from app import auth, components, reads, triage_dialogs, triage_view, workbench
 from etl import datasets
 from etl.triage_states import UNFINISHED, Filters, TriageState
 
@@ -260,40 +260,39 @@ def show_record(quarantine_id: int) -> None:
     triage_view.show_buttons(record)
     left, right = st.columns([2, 3], gap="large")
     with left:
-        show_violations(record)
+        show_received(record)
         triage_view.show_history(record)
     with right:
-        show_received(record["record"])
+        workbench.show(record)
+        workbench.show_repairs(record)
 
 
 def show_neighbours(record: dict[str, Any]) -> None:
     beside = reads.rows(
         "queries/triage.neighbours", quarantine_id=record["quarantine_id"], status=record["status"]
     )[0]
-    for name, icon in (("newer", "arrow_upward"), ("older", "arrow_downward")):
+    for name, icon, key in (
+        ("newer", "arrow_upward", "Alt+Up"),
+        ("older", "arrow_downward", "Alt+Down"),
+    ):
         if st.button(
             name.title(),
             icon=f":material/{icon}:",
             key=name,
             disabled=not beside[name],
-            help=f"The next {name} {record['status']} record",
+            shortcut=key,
+            help=f"The next {name} {record['status']} record ({key})",
         ):
             components.step_into(record=beside[name])
 
 
-def show_violations(record: dict[str, Any]) -> None:
-    st.subheader("Why it is invalid")
-    if not record["violations"]:
-        st.text(record["dq_errors"])
-    for violation in record["violations"]:
-        with st.container(border=True, gap="xsmall"):
-            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.markdown(f"**{components.escape(violation['message'])}**", width="content")
-                if violation["severity"] == "reject":
-                    st.badge("rejects", icon=":material/block:", color="red")
-                else:
-                    st.badge("warns", icon=":material/warning:", color="yellow")
-            st.caption(components.escape(violation["sentence"]))
+def show_received(record: dict[str, Any]) -> None:
+    text = record["record"]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("As received")
+        st.space("stretch")
+        is_pretty = st.toggle("Pretty", value=True, key="pretty", persist_state="session")
+    st.code(components.pretty(text) if is_pretty else text, language="json", wrap_lines=True)
     if record["run_id"]:
         components.link(
             "runs",
@@ -301,14 +300,6 @@ def show_violations(record: dict[str, Any]) -> None:
             icon=":material/arrow_forward:",
             run=record["run_id"],
         )
-
-
-def show_received(text: str) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader("As received")
-        st.space("stretch")
-        is_pretty = st.toggle("Pretty", value=True, key="pretty", persist_state="session")
-    st.code(components.pretty(text) if is_pretty else text, language="json", wrap_lines=True)
 
 
 main()

@@ -21,7 +21,7 @@ from app.actions import (
 )
 from app.auth import Role
 from etl import datasets, repair
-from etl.repair import Edit, Rehearsal, RepairError
+from etl.repair import Edit, Rehearsal, RepairError, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,16 @@ def judge(desk: Desk, dataset: str, records: Sequence[str]) -> list[str | None]:
     texts = [repair.check_text(record) for record in records]
     with desk.engine.connect() as connection:
         return repair.judge(connection, datasets.get(dataset), texts)
+
+
+def examine(desk: Desk, dataset: str, record: str) -> Verdict:
+    """Return what the rules of now say of one record, rule by rule.
+
+    Raises RepairError when it is not a JSON object.
+    """
+    text = repair.check_text(record)
+    with desk.engine.connect() as connection:
+        return repair.examine(connection, datasets.get(dataset), text)
 
 
 def rehearse(
