@@ -109,6 +109,7 @@ class Dataset:
     raw_table: str
     log_file: str
     error_file: str
+    worth: tuple[str, str, str] | None = None  # columns: quantity, price, discount
     silver_indexes: tuple[str, ...] = ()  # column lists beside the key and the batch
     promote: tuple[Promotion, ...] = ()  # in order
     ledger: tuple[str, ...] = ()  # named queries of sql/gold/<name>.sql: (leg, left, right)
