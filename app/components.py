@@ -110,6 +110,8 @@ STATES: Mapping[str, State] = {
     "assigned": _state("assigned", "person", "◐", "blue", _BLUE),
     "fixed": _state("fixed", "check_circle", "✓", "green", _GREEN),
     "dismissed": _state("dismissed", "cancel", "–", "gray", _SLATE),
+    "loaded_repair": _state("loaded", "check_circle", "✓", "green", _GREEN),
+    "taken_back": _state("taken back", "undo", "↶", "gray", _SLATE),
     # layers
     "fresh": _state("fresh", "check_circle", "✓", "green", _GREEN),
     "late": _state("late", "warning", "!", "yellow", _AMBER),

@@ -25,7 +25,7 @@ RECORDS_LIMIT = 20_000
 KINDS = ("set", "absolute", "map", "parse", "digits")
 _VALUE_CHARACTERS = 1000
 _ENTRIES_SHOWN = 3
-_NEGATIVE = r"^\s*[-\x{2212}]\s*([0-9][0-9.,]*([eE][-+]?[0-9]+)?\s*%?)\s*$"
+_NEGATIVE = r"^\s*[-\x{2212}]\s*([0-9][0-9.,]*([eE][-+]?[0-9]+)?(\s*%)?)\s*$"
 _DIRECTIVES = frozenset("dmyYbBHIMSpzaAf%")
 _NUMBER_TOKEN = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -235,13 +235,18 @@ def with_member(record: str, column: Column, value: str) -> str:
     A number stays a number where it can. A member that is missing is added at the end.
     """
     top = _members(record, 0)
-    places = [(path, _place(record, top, path)) for path in column.paths]
-    for _, place in places:
+    empty = None  # where null stands
+    for path in column.paths:
+        parent, _, name = path.rpartition(".")
+        if parent and _is_odd(record, top, parent):
+            start, end = top[parent]
+            return f"{record[:start]}{_parent(name, value, column)}{record[end:]}"
+        place = _place(record, top, path)
         if place is not None and record[slice(*place)] != "null":
             return _replaced(record, place, value, column)
-    for _, place in places:
-        if place is not None:
-            return _replaced(record, place, value, column)
+        empty = empty or place
+    if empty is not None:
+        return _replaced(record, empty, value, column)
     for path in column.paths:
         parent, _, name = path.rpartition(".")
         if not parent:
@@ -249,11 +254,22 @@ def with_member(record: str, column: Column, value: str) -> str:
         if parent in top and record[top[parent][0]] == "{":
             return _added(record, top[parent][0], name, _token(value, column, ""))
     parent, _, name = column.paths[0].rpartition(".")
-    member = f"{{{json.dumps(name)}: {_token(value, column, '')}}}"
+    made = _parent(name, value, column)
     if parent in top:
         start, end = top[parent]
-        return record[:start] + member + record[end:]
-    return _added(record, 0, parent, member)
+        return record[:start] + made + record[end:]
+    return _added(record, 0, parent, made)
+
+
+def _is_odd(record: str, top: Mapping[str, tuple[int, int]], parent: str) -> bool:
+    """Return whether something stands there that is no object: then no member of it is read."""
+    return (
+        parent in top and record[slice(*top[parent])] != "null" and (record[top[parent][0]] != "{")
+    )
+
+
+def _parent(name: str, value: str, column: Column) -> str:
+    return f"{{{json.dumps(name)}: {_token(value, column, '')}}}"
 
 
 def _place(record: str, top: Mapping[str, tuple[int, int]], path: str) -> tuple[int, int] | None:
@@ -318,4 +334,4 @@ def _added(record: str, start: int, name: str, token: str) -> str:
     _, end = _DECODER.raw_decode(record, opening)
     is_empty = record[_after_space(record, opening + 1)] == "}"
     body = record[: end - 1].rstrip()
-    return f"{body}{'' if is_empty else ', '}{json.dumps(name)}: {token}{record[end - 1 :]}"
+    return f"{body}{'' if is_empty else ', '}{json.dumps(name)}: {token}{record[len(body) :]}"

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, text
 from etl import datasets
 from etl.db import queries
 from etl.model import Dataset, Rule, Severity
+from etl.normalise import series
 from etl.received import UNSTORABLE, Received, receive
 
 if TYPE_CHECKING:
@@ -175,11 +176,7 @@ def _fill(connection: Connection, dataset: Dataset) -> int:
         )
         money = worth(
             {
-                column.name: pa.array(
-                    column.normalise(
-                        pd.Series(received.text[column.name].to_pylist(), dtype="str")
-                    ).text
-                )
+                column.name: pa.array(column.normalise(series(received.text[column.name])).text)
                 for column in dataset.columns
                 if column.name in {dataset.key, *(dataset.worth or ())}
             },
