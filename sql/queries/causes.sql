@@ -35,15 +35,16 @@ from unnest(
 
 -- name: groups
 -- Open records by rule, column and pattern, most records first; money where records give it.
-with grouped as (
+-- The closed statuses and the feed are asked for so that right after a large load, before the tables
+-- are analysed, the planner expects many records and hashes them.
+with grouped as materialized (
     select
         q.dataset, c.rule_id, c.column_name, c.pattern, count(*) as records,
         count(c.worth) as worth_records, sum(c.worth) as worth
     from dq.quarantine as q
     join dq.cause as c on c.batch_id = q.batch_id and c.position = q.position
     where
-        q.status in ('open', 'assigned', 'snoozed', 'back_to_source')
-        and (cast(:dataset as text) is null or q.dataset = :dataset)
+        q.status not in ('fixed', 'dismissed', 'superseded')
         and (cast(:rule_id as bigint) is null or c.rule_id = :rule_id)
         and (cast(:column_name as text) is null or c.column_name = :column_name)
         and (cast(:pattern as text) is null or c.pattern = :pattern)
@@ -53,6 +54,7 @@ with grouped as (
 shown as (
     select g.*, count(*) over () as groups
     from grouped as g
+    where cast(:dataset as text) is null or g.dataset = :dataset
     order by g.records desc, g.rule_id, g.column_name, g.pattern
     limit :limit offset :offset
 )
