@@ -124,6 +124,8 @@ STATES: Mapping[str, State] = {
     "activated": _state("activated", "check_circle", "✓", "green", _GREEN),
     "withdrawn": _state("withdrawn", "cancel", "–", "gray", _SLATE),
     "outdated": _state("outdated", "update_disabled", "?", "orange", _ORANGE),
+    "loaded_repair": _state("loaded", "check_circle", "✓", "green", _GREEN),
+    "taken_back": _state("taken back", "undo", "↶", "gray", _SLATE),
     # layers
     "fresh": _state("fresh", "check_circle", "✓", "green", _GREEN),
     "late": _state("late", "warning", "!", "yellow", _AMBER),

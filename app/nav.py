@@ -44,6 +44,7 @@ SCREENS = (
         icon=":material/rule:",
         group="Quality",
     ),
+    Screen(name="repairs", title="Repair by cause", icon=":material/build:", group="Quality"),
     Screen(name="rules", title="Rules", icon=":material/gavel:", group="Quality"),
     Screen(name="dashboard", title="Dashboard", icon=":material/monitoring:", group="Analyse"),
     Screen(name="health", title="Health & audit", icon=":material/ecg_heart:", group="Govern"),

@@ -20,7 +20,8 @@ from etl import datasets, record_edit, validate
 from etl.errors import RevenueError
 from etl.model import Dataset, Rule, RunStatus, Severity
 from etl.record_edit import Field, NotAnObjectError
-from etl.repair import OPEN, Edit, Rehearsal, Verdict
+from etl.repair import Edit, Rehearsal, Verdict
+from etl.triage_states import UNFINISHED
 
 _DRAFTS = "record_drafts"
 _REPLAYED = "record_replayed"  # record -> the run that was queued for its repair here
@@ -51,7 +52,7 @@ def show(record: Mapping[str, Any]) -> None:
     standing = reads.rows("queries/workbench.standing", quarantine_id=record["quarantine_id"])[0]
     if _is_moving(standing):
         components.live(every="1s")(_follow)(record["quarantine_id"])
-    elif record["status"] in OPEN:
+    elif record["status"] in UNFINISHED:
         _show_form(record, dataset)
     else:
         _show_closed(record, standing)
@@ -61,7 +62,7 @@ def _is_moving(standing: Mapping[str, Any]) -> bool:
     is_replayed = (
         standing["repair_id"] is not None
         and standing["reverted_at"] is None
-        and standing["status"] in OPEN
+        and standing["status"] in UNFINISHED
         and standing["batch_status"] in _WAITING
     )
     return is_replayed or _is_taken_back(standing)

@@ -123,6 +123,7 @@ class Dataset:
     raw_table: str
     log_file: str
     error_file: str
+    worth: tuple[str, str, str] | None = None  # columns: quantity, price, discount
     silver_indexes: tuple[str, ...] = ()  # column lists beside the key and the batch
     money: Money | None = None
     promote: tuple[Promotion, ...] = ()  # in order

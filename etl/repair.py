@@ -111,6 +111,23 @@ def check_text(record: str) -> str:
     return found[0].decode()
 
 
+def check_texts(records: Sequence[str]) -> list[str]:
+    """Return the records as `check_text` does, read at one go where all of them are plain.
+
+    Raises RepairError as it does.
+    """
+    try:
+        encoded = [record.strip().encode() for record in records]
+        whole = b"\n".join(encoded)
+        found = [one for chunk in readers.read_chunks(_Once(whole)) for one in chunk.records]
+    except (UnicodeEncodeError, UnreadableFileError):
+        found = []
+    is_plain = found == encoded and b"\x00" not in whole if found else False
+    if is_plain and all(one.startswith(b"{") for one in encoded):
+        return [one.decode() for one in encoded]
+    return [check_text(record) for record in records]
+
+
 class _Once:
     """Bytes that are read once, as a file is."""
 
@@ -143,7 +160,7 @@ def submit(
         raise RepairError("there is no record to repair")
     if not reason.strip():
         raise RepairError("say why: a repair needs a reason")
-    records = [check_text(edit.record) for edit in edits]
+    records = check_texts([edit.record for edit in edits])
     items = [edit.quarantine_id for edit in edits]
     _require_repairable(connection, dataset, edits)
     content = "\n".join(records).encode()
@@ -250,7 +267,7 @@ def rehearse(
         execution = _execution(connection, engine, settings, dataset)
         stage = Stage(connection, dataset, execution.rules, execution.rule_set)
         with stage.filling():
-            records = [check_text(edit.record).encode() for edit in edits]
+            records = [one.encode() for one in check_texts([edit.record for edit in edits])]
             for start in range(0, len(records), _CHUNK):
                 stage.add(batch.batch_id, start + 1, records[start : start + _CHUNK])
         tables.remember_rows(connection, dataset)

@@ -113,6 +113,68 @@ SET default_tablespace = '';
 SET default_table_access_method = heap;
 
 --
+-- Name: cause; Type: TABLE; Schema: dq; Owner: -
+--
+
+CREATE TABLE dq.cause (
+    batch_id bigint NOT NULL,
+    "position" integer NOT NULL,
+    rule_id bigint NOT NULL,
+    column_name text NOT NULL,
+    pattern text NOT NULL,
+    value text,
+    worth numeric
+);
+
+--
+-- Name: TABLE cause; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON TABLE dq.cause IS 'One row an invalid record and rule that refuses it: what stood in the column, and its pattern';
+
+--
+-- Name: COLUMN cause.batch_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.cause.batch_id IS 'Batch of the record';
+
+--
+-- Name: COLUMN cause."position"; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.cause."position" IS 'Position of the record in the file';
+
+--
+-- Name: COLUMN cause.rule_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.cause.rule_id IS 'Rule that refuses it';
+
+--
+-- Name: COLUMN cause.column_name; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.cause.column_name IS 'Column that the rule looked at';
+
+--
+-- Name: COLUMN cause.pattern; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.cause.pattern IS 'Pattern of the received value: digits are 9, letters A or a, runs end in +; or missing, blank, list or object';
+
+--
+-- Name: COLUMN cause.value; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.cause.value IS 'The received value, its first 100 characters; null: missing, a list or an object';
+
+--
+-- Name: COLUMN cause.worth; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.cause.worth IS 'Money at stake, USD: quantity x price less discount, signs apart; null where it cannot be read';
+
+--
 -- Name: prediction; Type: TABLE; Schema: dq; Owner: -
 --
 
@@ -3548,6 +3610,13 @@ COMMENT ON COLUMN silver.sales.batch_id IS 'Batch of the record that the row hol
 COMMENT ON COLUMN silver.sales."position" IS 'Position of that record in its file';
 
 --
+-- Name: cause cause_pkey; Type: CONSTRAINT; Schema: dq; Owner: -
+--
+
+ALTER TABLE ONLY dq.cause
+    ADD CONSTRAINT cause_pkey PRIMARY KEY (batch_id, "position", rule_id);
+
+--
 -- Name: prediction prediction_pkey; Type: CONSTRAINT; Schema: dq; Owner: -
 --
 
@@ -3868,6 +3937,12 @@ ALTER TABLE ONLY silver.etl_metadata
 
 ALTER TABLE ONLY silver.sales
     ADD CONSTRAINT sales_pkey PRIMARY KEY (transaction_id);
+
+--
+-- Name: cause_by_pattern; Type: INDEX; Schema: dq; Owner: -
+--
+
+CREATE INDEX cause_by_pattern ON dq.cause USING btree (rule_id, pattern);
 
 --
 -- Name: prediction_by_dataset; Type: INDEX; Schema: dq; Owner: -

@@ -32,9 +32,12 @@ from rich.table import Table
 from sqlalchemy import Engine, text
 
 from app import log_search, metrics
+from app.actions import Desk, causes
+from app.auth import Operator, Role
 from app.log_search import Filters
 from etl import generate, readers, rules, triage, triage_states, validate, what_if, worker
 from etl import settings as settings_module
+from etl.causes import Group, Operation
 from etl.datasets import sales
 from etl.db import comparison, migrate, queries
 from etl.db.connect import connect, raw_cursor
@@ -78,8 +81,8 @@ class Bench:
             connection.execute(
                 text(
                     "truncate raw.sales_raw, silver.sales, gold.transactions, gold.products, "
-                    "gold.customers, dq.triage_event, dq.quarantine, dq.violation, dq.superseded, "
-                    "dq.rule_count"
+                    "gold.customers, dq.triage_event, dq.quarantine, dq.violation, dq.cause, "
+                    "dq.superseded, dq.rule_count"
                 )
             )
             connection.execute(text(EMPTY))
@@ -546,6 +549,54 @@ def try_rules(bench: Bench, count: int) -> None:
     )
 
 
+def group_causes(bench: Bench, count: int = 100_000) -> None:
+    """Open records in groups, and the preview of an operation on ten thousand of them."""
+    bench.empty()
+    path = bench.folder / "causes.json"
+    with path.open("w") as file:
+        for n in range(count):
+            is_negative = n % 10 == 0
+            record = {
+                "transaction_id": f"B{n}",
+                "customer_id": f"C{n % 500}",
+                "product": {"id": f"P{n % 50}", "price": 10.5},
+                "quantity": -1 - n % 90 if is_negative else 1,
+                "date": "2024-01-01" if is_negative else f"never {'x' * (n % 17)} 31/31/{n % 90}",
+            }
+            file.write(json.dumps(record) + "\n")
+    bench.land(path)
+    bench.run()
+    everything = dict.fromkeys(("dataset", "rule_id", "column_name", "pattern"))
+
+    def groups() -> list[dict[str, Any]]:
+        with bench.engine.connect() as connection:
+            return queries.rows(
+                connection, "queries/causes.groups", **everything, limit=25, offset=0
+            )
+
+    (negative,) = [group for group in groups() if group["pattern"] == "-9"]
+    seconds = statistics.median(timed(groups) for _ in range(5))
+    bench.row(
+        f"app 5  triage group at {count:,}",
+        f"{seconds * 1000:.0f} ms",
+        "≤ 300 ms",
+        met=seconds <= 0.3,
+    )
+    desk = Desk(
+        engine=bench.engine,
+        settings=bench.settings,
+        operator=Operator(name="bench", role=Role.STEWARD, origin="bench"),
+    )
+    group = Group(dataset="sales", rule_id=negative["rule_id"], column="quantity", pattern="-9")
+    seconds = timed(lambda: causes.preview(desk, group, Operation(kind="absolute")))
+    bench.row(
+        f"app 5  preview of a repair of {negative['records']:,} records",
+        f"{seconds:.1f} s",
+        "≤ 5 s",
+        met=seconds <= 5,
+    )
+
+
 @contextmanager
 def a_bench() -> Iterator[Bench]:
     folder = Path(tempfile.mkdtemp(prefix="revenue-bench-"))
@@ -575,6 +626,7 @@ def main() -> None:
         search_log(bench)
         triage_queue(bench)
         try_rules(bench, options.records)
+        group_causes(bench)
         counts = [min(100_000, options.records), options.records]
         memory(bench, [*counts, 10_000_000] if options.large else counts)
 

@@ -47,6 +47,7 @@ begin
     delete from gold.products;
     delete from gold.dim_date;
     delete from dq.violation;
+    delete from dq.cause;
     delete from dq.quarantine;
     delete from dq.repaired_record;
     delete from dq.repair;

@@ -39,7 +39,7 @@ def judge(desk: Desk, dataset: str, records: Sequence[str]) -> list[str | None]:
 
     Raises RepairError when one is not a JSON object.
     """
-    texts = [repair.check_text(record) for record in records]
+    texts = repair.check_texts(records)
     with desk.engine.connect() as connection:
         return repair.judge(connection, datasets.get(dataset), texts)
 

@@ -14,6 +14,7 @@ DATASET = Dataset(
     raw_table="raw.sales_raw",
     log_file="sales_etl_logs.log",
     error_file="invalid_sales.json",
+    worth=("quantity", "price", "discount"),
     recognised_by=frozenset({"transaction_id", "product", "product_id", "quantity"}),
     columns=(
         Column(

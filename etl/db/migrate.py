@@ -10,7 +10,7 @@ from functools import cache
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from etl import datasets, rules
+from etl import datasets, patterns, rules
 from etl.db.queries import SQL
 from etl.errors import SchemaOutdatedError
 
@@ -95,6 +95,7 @@ def apply(engine: Engine, progress: Callable[[str], None] | None = None) -> list
             if done or not have:
                 for dataset in datasets.declared().values():
                     rules.ship(connection, dataset)
+                patterns.fill(connection)
                 connection.commit()
         finally:
             connection.rollback()

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection
 
-from etl import validate
+from etl import patterns, validate
 from etl.db import queries, tables
 from etl.db.copy_stream import CopyStream, copying
 from etl.model import Dataset, Rule
@@ -25,16 +25,17 @@ if TYPE_CHECKING:
 _KEY_SHOWN = 200
 _SWITCH_SECONDS = 0.0001
 _QUARANTINE = "(dataset, batch_id, position, record_key, dq_errors, rule_set)"
+_CAUSE = "dq.cause (batch_id, position, rule_id, column_name, pattern, value, worth)"
 _VIOLATION = "dq.violation (batch_id, position, rule_id, rule_version, severity)"
 
 
 class Stage:
     """Takes records of one batch or several, chunk by chunk, in the load's transaction.
 
-    Valid records go to the temporary table `stage`. Violations and invalid records go to where they
-    stay, while the next chunk is judged; with `again` (batches that were judged before), invalid
-    records go to the temporary table `refused`, because they may stand in the queue already. A trial
-    leaves everything that stays as it is: violations are counted, not written.
+    Valid records go to the temporary table `stage`. Violations, causes and invalid records go to
+    where they stay, while the next chunk is judged; with `again` (batches that were judged before),
+    invalid records go to the temporary table `refused`, because they may stand in the queue already.
+    A trial leaves everything that stays as it is: violations are counted, not written.
     """
 
     def __init__(
@@ -148,6 +149,37 @@ class Stage:
                 self._ids.take(rules),
                 self._versions.take(rules),
                 self._severities.take(rules),
+            ],
+        )
+
+        if judged.dq_errors.null_count < judged.count:
+            self._write_causes(batch, positions, received, judged, refused)
+
+    def _write_causes(
+        self,
+        batch: pa.Scalar,
+        positions: pa.StringArray,
+        received: Received,
+        judged: validate.Judgement,
+        refused: pa.BooleanArray,
+    ) -> None:
+        """Keep what stood where the refused records break a rule."""
+        is_refused = refused.to_numpy(zero_copy_only=False)
+        causes = patterns.find(received, self._rules, judged.broken, is_refused)
+        records = pa.array(causes.record)
+        concerned = {
+            name: judged.columns[name].take(records) for name in self._dataset.column_names
+        }
+        self._write(
+            _CAUSE,
+            batch,
+            [
+                positions.take(records),
+                self._ids.take(pa.array(causes.rule)),
+                causes.column,
+                causes.pattern,
+                causes.value,
+                patterns.worth(concerned, self._dataset),
             ],
         )
 

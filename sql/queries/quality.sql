@@ -10,7 +10,8 @@ where
 -- name: forget_verdicts
 -- Judged again: what follows is written anew.
 with violations as (delete from dq.violation where batch_id = any(:batches)),
-counts as (delete from dq.rule_count where batch_id = any(:batches))
+counts as (delete from dq.rule_count where batch_id = any(:batches)),
+causes as (delete from dq.cause where batch_id = any(:batches))
 
 delete from dq.superseded where batch_id = any(:batches);
 
