@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from etl import datasets, repair
 from etl.db import queries
 from etl.model import Column
 from etl.received import receive
+from etl.record_edit import edited
 from etl.repair import Edit, RepairError
 
 RECORDS_LIMIT = 20_000
@@ -27,8 +27,6 @@ _VALUE_CHARACTERS = 1000
 _ENTRIES_SHOWN = 3
 _NEGATIVE = r"^\s*[-\x{2212}]\s*([0-9][0-9.,]*([eE][-+]?[0-9]+)?(\s*%)?)\s*$"
 _DIRECTIVES = frozenset("dmyYbBHIMSpzaAf%")
-_NUMBER_TOKEN = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
-_SPACE = re.compile(r"[ \t\n\r]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +198,7 @@ def propose(
         Edit(
             quarantine_id=one.quarantine_id,
             version=one.version,
-            record=with_member(one.record, column, new),
+            record=edited(one.record, dataset, {column.name: new}),
         )
         for one, new in zip(originals, made, strict=True)
         if new is not None
@@ -224,114 +222,3 @@ def _column(group: Group) -> Column:
         if column.name == group.column:
             return column
     raise RepairError(f"{group.dataset} has no column {group.column}")
-
-
-# One member of a JSON text ---------------------------------------------------------------
-
-
-def with_member(record: str, column: Column, value: str) -> str:
-    """Return the record with `value` where the column is read from; the rest byte for byte.
-
-    A number stays a number where it can. A member that is missing is added at the end.
-    """
-    top = _members(record, 0)
-    empty = None  # where null stands
-    for path in column.paths:
-        parent, _, name = path.rpartition(".")
-        if parent and _is_odd(record, top, parent):
-            start, end = top[parent]
-            return f"{record[:start]}{_parent(name, value, column)}{record[end:]}"
-        place = _place(record, top, path)
-        if place is not None and record[slice(*place)] != "null":
-            return _replaced(record, place, value, column)
-        empty = empty or place
-    if empty is not None:
-        return _replaced(record, empty, value, column)
-    for path in column.paths:
-        parent, _, name = path.rpartition(".")
-        if not parent:
-            return _added(record, 0, name, _token(value, column, ""))
-        if parent in top and record[top[parent][0]] == "{":
-            return _added(record, top[parent][0], name, _token(value, column, ""))
-    parent, _, name = column.paths[0].rpartition(".")
-    made = _parent(name, value, column)
-    if parent in top:
-        start, end = top[parent]
-        return record[:start] + made + record[end:]
-    return _added(record, 0, parent, made)
-
-
-def _is_odd(record: str, top: Mapping[str, tuple[int, int]], parent: str) -> bool:
-    """Return whether something stands there that is no object: then no member of it is read."""
-    return (
-        parent in top and record[slice(*top[parent])] != "null" and (record[top[parent][0]] != "{")
-    )
-
-
-def _parent(name: str, value: str, column: Column) -> str:
-    return f"{{{json.dumps(name)}: {_token(value, column, '')}}}"
-
-
-def _place(record: str, top: Mapping[str, tuple[int, int]], path: str) -> tuple[int, int] | None:
-    parent, _, name = path.rpartition(".")
-    if not parent:
-        return top.get(name)
-    if parent not in top or record[top[parent][0]] != "{":
-        return None
-    return _members(record, top[parent][0]).get(name)
-
-
-_DECODER = json.JSONDecoder(strict=False)
-
-
-def _members(record: str, at: int) -> dict[str, tuple[int, int]]:
-    """Return where the value of each member stands in the object that begins at `at`.
-
-    Of members of one name the last counts, as in reading. Raises RepairError for no object.
-    """
-    places: dict[str, tuple[int, int]] = {}
-    at = _after_space(record, at)
-    if record[at : at + 1] != "{":
-        raise RepairError("the record is no object; edit it by hand")
-    at = _after_space(record, at + 1)
-    try:
-        while record[at] != "}":
-            name, at = _DECODER.raw_decode(record, at)
-            at = _after_space(record, at)  # the colon
-            start = _after_space(record, at + 1)
-            _, end = _DECODER.raw_decode(record, start)
-            places[name] = (start, end)
-            at = _after_space(record, end)
-            if record[at] == ",":
-                at = _after_space(record, at + 1)
-    except (ValueError, IndexError, RecursionError) as error:
-        raise RepairError("the record cannot be edited in place; edit it by hand") from error
-    return places
-
-
-def _after_space(record: str, at: int) -> int:
-    found = _SPACE.match(record, at)
-    return found.end() if found else at
-
-
-def _replaced(record: str, place: tuple[int, int], value: str, column: Column) -> str:
-    start, end = place
-    return record[:start] + _token(value, column, record[start:end]) + record[end:]
-
-
-def _token(value: str, column: Column, before: str) -> str:
-    is_number = _NUMBER_TOKEN.fullmatch(before) is not None or (
-        before in {"", "null"} and column.type.startswith(("integer", "numeric"))
-    )
-    if is_number and _NUMBER_TOKEN.fullmatch(value):
-        return value
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _added(record: str, start: int, name: str, token: str) -> str:
-    """Add a member at the end of the object that begins at `start`."""
-    opening = _after_space(record, start)
-    _, end = _DECODER.raw_decode(record, opening)
-    is_empty = record[_after_space(record, opening + 1)] == "}"
-    body = record[: end - 1].rstrip()
-    return f"{body}{'' if is_empty else ', '}{json.dumps(name)}: {token}{record[len(body) :]}"

@@ -9,7 +9,15 @@ from typing import Any
 
 import streamlit as st
 
-from app import auth, components, reads, triage_dialogs, triage_view, workbench
+from app import (
+    auth,
+    components,
+    corrections_view,
+    reads,
+    triage_dialogs,
+    triage_view,
+    workbench,
+)
 from etl import datasets
 from etl.triage_states import UNFINISHED, Filters, TriageState
 
@@ -38,7 +46,11 @@ def main() -> None:
 
 
 def show_list() -> None:
-    st.title("Invalid records")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.title("Invalid records", width="content")
+        st.space("stretch")
+        corrections_view.show_upload()
+    corrections_view.show_found()
     states = st.container()
     filters = show_filters()
     counts = reads.invalid_records_by_state(filters, limit=COUNT_LIMIT + 1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import components, context, metrics, reads
+from app import components, context, metrics, reads, rehearsal_view
 from app.actions import causes as actions
 from app.actions import repairs
 from app.actions.causes import Preview
@@ -18,7 +18,6 @@ from etl.errors import RevenueError
 PAGE_ROWS = 25
 GROUPS_DOWNLOADED = 10_000
 CHANGES_SHOWN = 8
-DIFFERENCES_SHOWN = 50
 VIEWS = {
     "causes": ":material/category: Causes",
     "repairs": ":material/history: Repairs",
@@ -336,83 +335,8 @@ def show_preview(
     shown: Preview | None = st.session_state.get(PREVIEW)
     if shown is None or (shown.proposal.group, shown.proposal.operation) != (group, operation):
         return
-    show_rehearsal(shown)
+    rehearsal_view.show(shown.rehearsal)
     ask_apply(shown, recipe)
-
-
-def show_rehearsal(shown: Preview) -> None:
-    told = shown.rehearsal
-    st.subheader("What the repair will do")
-    valid = told.records - len(told.invalid)
-    with st.container(horizontal=True):
-        for label, count in {
-            "Become valid": valid,
-            "Still invalid": len(told.invalid),
-            "New in silver": told.inserted,
-            "Changed in silver": told.updated,
-        }.items():
-            st.metric(label, f"{count:,}", border=True)
-    if told.invalid:
-        st.warning(
-            f"{len(told.invalid):,} records stay open: {components.escape(told.invalid[0][1])}",
-            icon=":material/rule:",
-        )
-    figures = [
-        {
-            "metric": metric.title,
-            "before": metrics.format_exact(metric, told.before[metric.name]),
-            "after": metrics.format_exact(metric, told.after[metric.name]),
-        }
-        for metric in metrics.METRICS
-        if told.before[metric.name] != told.after[metric.name]
-    ]
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.markdown("**Figures that change**")
-        if figures:
-            components.list_table(
-                figures,
-                {
-                    "metric": components.text_column("Figure"),
-                    "before": components.text_column("Before"),
-                    "after": components.text_column("After"),
-                },
-                alt="Figures before and after the repair",
-                key="figures",
-            )
-        else:
-            st.caption("No figure changes.")
-    with right:
-        st.markdown("**First rows of silver**")
-        components.list_table(
-            [
-                {
-                    "key": one.key,
-                    "before": row_words(one.before, one.after),
-                    "after": row_words(one.after, one.before),
-                }
-                for one in told.differences[:DIFFERENCES_SHOWN]
-            ],
-            {
-                "key": components.text_column("Key", width=110),
-                "before": components.text_column("Before"),
-                "after": components.text_column("After"),
-            },
-            alt="Rows of silver before and after the repair",
-            key="differences",
-            height="auto",
-        )
-
-
-def row_words(row: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> str | None:
-    """Return what a row says; where there is another one, only what differs."""
-    if row is None:
-        return None
-    return ", ".join(
-        f"{name} {value}"
-        for name, value in row.items()
-        if value is not None and (other is None or other[name] != value)
-    )
 
 
 def ask_apply(shown: Preview, recipe: Mapping[str, Any] | None) -> None:

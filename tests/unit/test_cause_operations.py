@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl import datasets
-from etl.causes import Operation, with_member
+from etl.causes import Operation
 from etl.patterns import BLANK, MISSING, ODD, PATTERN_SHOWN, VALUE_SHOWN, patterns, worth
 from etl.received import receive
+from etl.record_edit import edited
 from etl.repair import RepairError
 
 SALES = datasets.get("sales")
@@ -181,7 +182,7 @@ def test_operations_say_what_they_do() -> None:
 def test_one_member_changes_and_the_rest_stays(
     record: str, column: str, value: str, expected: str | None
 ) -> None:
-    made = with_member(record, COLUMNS[column], value)
+    made = edited(record, SALES, {column: value})
     assert made == (expected or '{"product": {"price": null}, "price": 3}')
     assert receive([made.encode()], SALES).text[column].to_pylist() == [value]
 
@@ -206,14 +207,9 @@ def test_what_was_written_is_what_is_read(
     record: dict[str, Any], column: str, value: str, indent: int | None
 ) -> None:
     text = json.dumps(record, indent=indent)
-    made = with_member(text, COLUMNS[column], value)
+    made = edited(text, SALES, {column: value})
     assert receive([made.encode()], SALES).text[column].to_pylist() == [value]
     others = {name for name in record if name not in {column, "product"}}
     assert {n: v for n, v in json.loads(made).items() if n in others} == {
         name: record[name] for name in others
     }
-
-
-def test_what_is_no_object_is_left_to_hand() -> None:
-    with pytest.raises(RepairError, match="no object"):
-        with_member("[1]", COLUMNS["quantity"], "2")
