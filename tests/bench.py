@@ -69,7 +69,8 @@ class Bench:
             connection.execute(
                 text(
                     "truncate raw.sales_raw, silver.sales, gold.transactions, gold.products, "
-                    "gold.customers, dq.quarantine, dq.violation, dq.cause, dq.triage_event, dq.superseded, dq.rule_count"
+                    "gold.customers, dq.quarantine, dq.triage_event, dq.violation, dq.cause, "
+                    "dq.superseded, dq.rule_count"
                 )
             )
             connection.execute(text(EMPTY))
