@@ -17,7 +17,7 @@ from etl import datasets
 from etl.causes import Operation, with_member
 from etl.patterns import BLANK, MISSING, ODD, PATTERN_SHOWN, VALUE_SHOWN, patterns, worth
 from etl.received import receive
-from etl.repair import RepairError
+from etl.repair import RepairError, check_text, check_texts
 
 SALES = datasets.get("sales")
 COLUMNS = {column.name: column for column in SALES.columns}
@@ -217,3 +217,13 @@ def test_what_was_written_is_what_is_read(
 def test_what_is_no_object_is_left_to_hand() -> None:
     with pytest.raises(RepairError, match="no object"):
         with_member("[1]", COLUMNS["quantity"], "2")
+
+
+def test_records_checked_at_one_go_are_those_checked_one_by_one() -> None:
+    plain = [' {"a": 1.10} ', '{"b": "é"}']
+    broken_lines = ['{"a":\n 1}', '{"b": 2}']
+    for records in (plain, broken_lines, ['{"a": 1}'], []):
+        assert check_texts(records) == [check_text(record) for record in records]
+    for wrong in ("[1]", '{"a": 1} {"b": 2}', "{", '{"a": 1}\n{"b": 2}', '"\ud800"'):
+        with pytest.raises(RepairError):
+            check_texts(['{"a": 1}', wrong])
