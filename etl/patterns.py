@@ -73,10 +73,12 @@ def patterns(values: pa.StringArray, odd: NDArray[np.bool_] | None = None) -> pa
     """
     values = shown(values)
     as_number = pc.replace_substring_regex(values, pattern="[0-9]+", replacement="9")
+    is_number = pc.match_substring_regex(values, _NUMBER)
     as_text = values
-    for wanted, replacement in _TEXT:
-        as_text = pc.replace_substring_regex(as_text, pattern=wanted, replacement=replacement)
-    found = pc.if_else(pc.match_substring_regex(values, _NUMBER), as_number, as_text)
+    if pc.any(pc.invert(is_number)).as_py():  # compiling what follows costs milliseconds
+        for wanted, replacement in _TEXT:
+            as_text = pc.replace_substring_regex(as_text, pattern=wanted, replacement=replacement)
+    found = pc.if_else(is_number, as_number, as_text)
     found = pc.utf8_slice_codeunits(found, 0, PATTERN_SHOWN)
     found = pc.if_else(pc.equal(pc.utf8_trim_whitespace(values), ""), BLANK, found)
     if odd is not None:

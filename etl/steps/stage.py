@@ -167,9 +167,8 @@ class Stage:
         is_refused = refused.to_numpy(zero_copy_only=False)
         causes = patterns.find(received, self._rules, judged.broken, is_refused)
         records = pa.array(causes.record)
-        concerned = {
-            name: judged.columns[name].take(records) for name in self._dataset.column_names
-        }
+        needed = {self._dataset.key, *(self._dataset.worth or ())}
+        concerned = {name: judged.columns[name].take(records) for name in needed}
         self._write(
             _CAUSE,
             batch,

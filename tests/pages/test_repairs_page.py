@@ -74,10 +74,10 @@ def test_a_group_is_previewed_applied_and_taken_back(open_page: Open, loaded: Pi
     assert at.dataframe[0].value["after"].tolist() == ["1", "2", "3", "4", "5"]
     press(at, "Preview")
     assert {metric.label: metric.value for metric in at.metric} == {
-        "Become valid": "5",
+        "Inserted": "5",
+        "Updated": "0",
+        "Unchanged": "0",
         "Still invalid": "0",
-        "New in silver": "5",
-        "Changed in silver": "0",
     }
     assert loaded.value("select count(*) from dq.repair") == 0
     press(at, "Repair 5 records")

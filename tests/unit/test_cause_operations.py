@@ -18,7 +18,7 @@ from etl.causes import Operation
 from etl.patterns import BLANK, MISSING, ODD, PATTERN_SHOWN, VALUE_SHOWN, patterns, worth
 from etl.received import receive
 from etl.record_edit import edited
-from etl.repair import RepairError
+from etl.repair import RepairError, check_text, check_texts
 
 SALES = datasets.get("sales")
 COLUMNS = {column.name: column for column in SALES.columns}
@@ -213,3 +213,13 @@ def test_what_was_written_is_what_is_read(
     assert {n: v for n, v in json.loads(made).items() if n in others} == {
         name: record[name] for name in others
     }
+
+
+def test_records_checked_at_one_go_are_those_checked_one_by_one() -> None:
+    plain = [' {"a": 1.10} ', '{"b": "é"}']
+    broken_lines = ['{"a":\n 1}', '{"b": 2}']
+    for records in (plain, broken_lines, ['{"a": 1}'], []):
+        assert check_texts(records) == [check_text(record) for record in records]
+    for wrong in ("[1]", '{"a": 1} {"b": 2}', "{", '{"a": 1}\n{"b": 2}', '"\ud800"'):
+        with pytest.raises(RepairError):
+            check_texts(['{"a": 1}', wrong])
