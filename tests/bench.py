@@ -81,11 +81,7 @@ class Bench:
             connection.execute(
                 text(
                     "truncate raw.sales_raw, silver.sales, gold.transactions, gold.products, "
-<<<<<<< HEAD
                     "gold.customers, dq.triage_event, dq.quarantine, dq.violation, dq.cause, "
-=======
-                    "gold.customers, dq.quarantine, dq.triage_event, dq.violation, dq.cause, "
->>>>>>> part-causes
                     "dq.superseded, dq.rule_count"
                 )
             )
