@@ -44,7 +44,7 @@ def test_a_group_is_repaired_and_taken_back(app: App, page: Page) -> None:
     page.get_by_role("option", name="Take the minus sign off").click()
     settle(page)
     page.get_by_role("button", name="Preview").click()
-    expect(page.get_by_text("What the repair will do")).to_be_visible()
+    expect(page.get_by_text("What the replay will do")).to_be_visible()
     page.get_by_label("Reason").fill("the till lost the sign")
     page.get_by_label("Reason").press("Enter")
     settle(page)

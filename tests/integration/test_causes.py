@@ -17,7 +17,8 @@ from etl import datasets, patterns, rules, validate
 from etl.causes import Group, Operation, propose
 from etl.db import queries
 from etl.received import receive
-from etl.repair import OPEN, RepairError
+from etl.repair import RepairError
+from etl.triage_states import UNFINISHED
 from tests.conftest import Pipeline
 from tests.integration.test_repairs import (
     content,
@@ -69,7 +70,7 @@ def recomputed(pipeline: Pipeline) -> Counter[tuple[Any, ...]]:
             "select r.record, q.status from dq.quarantine q join raw.sales_raw r "
             "using (batch_id, position)"
         )
-        if status in OPEN
+        if status in UNFINISHED
     ]
     received = receive(records, sales)
     shapes = {
