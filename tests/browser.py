@@ -27,6 +27,8 @@ PAGES = (
     "logs",
     "alerts",
     "invalid_records",
+    "repairs",
+    "rules",
     "dashboard",
     "health",
 )
