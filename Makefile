@@ -28,7 +28,7 @@ run: .venv/installed  ## Start everything; on a first start with demo data
 
 .PHONY: test
 test: .venv/installed-dev  ## Run the whole test suite in two processes
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 .PHONY: check
 check: .venv/installed-dev  ## ruff, import-linter, mypy, sqlfluff: all findings at once
