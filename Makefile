@@ -27,7 +27,7 @@ run: .venv/installed  ## Start everything; on a first start with demo data
 	$(BIN)/revenue up $(ARGS)
 
 .PHONY: test
-test: .venv/installed-dev  ## Run the whole test suite in two processes
+test: .venv/installed-dev  ## Run the whole test suite in three processes
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 .PHONY: check

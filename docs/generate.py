@@ -54,7 +54,13 @@ def commands_page() -> str:
         "",
     ]
     for path, command in _commands(cli, ("revenue",)):
-        context = click.Context(command, info_name=" ".join(path), max_content_width=95)
+        # said here: a command remembers the names of its first use in the process
+        context = click.Context(
+            command,
+            info_name=" ".join(path),
+            max_content_width=95,
+            help_option_names=command.context_settings.get("help_option_names", ["-h", "--help"]),
+        )
         lines += [f"## {' '.join(path)}", "", "```", command.get_help(context), "```", ""]
     return "\n".join(lines)
 

@@ -109,6 +109,7 @@ class Harness:
         status = 1
         try:
             failpoints._SPEC = f"{failpoint}=kill" if failpoint else ""
+            failpoints._hits = {}
             engine = connect(self.url, self.settings, name="killed")
             self.run(engine)
             status = 0

@@ -415,7 +415,7 @@ def test_a_killed_worker_neither_loses_nor_doubles_a_repair(
     child = os.fork()
     if child == 0:
         try:
-            failpoints._SPEC = f"{name}=kill"
+            failpoints._SPEC, failpoints._hits = f"{name}=kill", {}
             used = connect(database_url, pipeline.settings, name="killed")
             work(replace(pipeline, engine=used))
         finally:
