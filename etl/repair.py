@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, text
 
-from etl import datasets, readers, rules, runs, validate
+from etl import readers, rules, runs, validate
 from etl.db import queries, tables
 from etl.errors import RevenueError, UnreadableFileError
 from etl.execution import Execution
@@ -121,9 +121,9 @@ def check_texts(records: Sequence[str]) -> list[str]:
         whole = b"\n".join(encoded)
         found = [one for chunk in readers.read_chunks(_Once(whole)) for one in chunk.records]
     except (UnicodeEncodeError, UnreadableFileError):
-        found = []
-    is_plain = found == encoded and b"\x00" not in whole if found else False
-    if is_plain and all(one.startswith(b"{") for one in encoded):
+        return [check_text(record) for record in records]
+    is_plain = found == encoded and all(one.startswith(b"{") for one in found)
+    if is_plain and b"\x00" not in whole:
         return [one.decode() for one in encoded]
     return [check_text(record) for record in records]
 
@@ -162,10 +162,11 @@ def submit(
         raise RepairError("say why: a repair needs a reason")
     records = check_texts([edit.record for edit in edits])
     items = [edit.quarantine_id for edit in edits]
-    _require_repairable(connection, dataset, edits)
     content = "\n".join(records).encode()
-    # batches are numbered in the order in which they come: files take the same lock
+    # batches are numbered in the order in which they come: files take the same lock. It comes before
+    # those of the items, as in a load, or both would wait for each other
     queries.execute(connection, "queries/batches.lock_dataset", dataset=dataset.name)
+    _require_repairable(connection, dataset, edits)
     batch_id = int(queries.value(connection, "queries/batches.new_id"))
     queries.execute(
         connection,
@@ -401,17 +402,6 @@ def received(connection: Connection, dataset: Dataset, items: Sequence[int]) -> 
         Edit(quarantine_id=row.quarantine_id, version=row.version, record=row.record)
         for row in found
     ]
-
-
-def dataset_of(connection: Connection, quarantine_id: int) -> Dataset:
-    """Return the feed of a queue item.
-
-    Raises RepairError when there is none.
-    """
-    row = queries.row(connection, "queries/triage.one", quarantine_id=quarantine_id)
-    if row is None:
-        raise RepairError(f"there is no invalid record {quarantine_id}")
-    return datasets.get(row["dataset"])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -548,10 +548,16 @@ def _transaction(desk: Desk) -> Iterator[Connection]:
 
     Raises BusyError.
     """
+    with _impatient(), desk.engine.begin() as connection:
+        queries.execute(connection, "queries/batches.be_impatient", milliseconds=_PATIENCE_MS)
+        yield connection
+
+
+@contextlib.contextmanager
+def _impatient() -> Iterator[None]:
+    """Say in words that a run holds what the block waited for; raises BusyError."""
     try:
-        with desk.engine.begin() as connection:
-            queries.execute(connection, "queries/batches.be_impatient", milliseconds=_PATIENCE_MS)
-            yield connection
+        yield
     except OperationalError as error:
         if getattr(error.orig, "pgcode", None) != _LOCK_NOT_AVAILABLE:
             raise

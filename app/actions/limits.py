@@ -22,8 +22,23 @@ def let_pass(desk: Desk, batch_id: int, *, reason: str) -> Started:
     Raises ForbiddenError, BusyError, RevenueError when it is not stopped (any more) or no reason
     is given.
     """
-    _authorise(desk, "batch.let_pass", f"batch {batch_id}", Role.STEWARD)
-    why = _reason(reason)
+    return _take_up(desk, batch_id, "batch.let_pass", Role.STEWARD, given=reason)
+
+
+def judge_again(desk: Desk, batch_id: int) -> Started:
+    """Queue a run that judges a stopped batch by the rules and limits of then.
+
+    It is stopped again where it still reaches one; whoever let it pass before is overruled.
+
+    Raises ForbiddenError, BusyError, RevenueError when it is not stopped (any more).
+    """
+    return _take_up(desk, batch_id, "batch.judge_again", Role.OPERATOR, given=None)
+
+
+def _take_up(desk: Desk, batch_id: int, action: str, role: Role, *, given: str | None) -> Started:
+    """Queue a run for a stopped batch; with a reason it passes the limits."""
+    _authorise(desk, action, f"batch {batch_id}", role)
+    why = None if given is None else _reason(given)
     with _transaction(desk) as connection:
         batch = _stopped(connection, batch_id)
         queries.execute(
@@ -39,41 +54,10 @@ def let_pass(desk: Desk, batch_id: int, *, reason: str) -> Started:
         _audit(
             connection,
             desk.operator,
-            "batch.let_pass",
+            action,
             f"batch {batch_id}",
             before={"status": batch["status"], "reason": batch["reason"]},
             after={"reason": why, "run_id": started.run_id, "is_new": started.is_new},
-        )
-    return started
-
-
-def judge_again(desk: Desk, batch_id: int) -> Started:
-    """Queue a run that judges a stopped batch by the rules and limits of then.
-
-    It is stopped again where it still reaches one; whoever let it pass before is overruled.
-
-    Raises ForbiddenError, BusyError, RevenueError when it is not stopped (any more).
-    """
-    _authorise(desk, "batch.judge_again", f"batch {batch_id}")
-    with _transaction(desk) as connection:
-        batch = _stopped(connection, batch_id)
-        queries.execute(
-            connection,
-            "queries/batches.let_pass",
-            batch_id=batch_id,
-            actor=_storable(desk.operator.name),
-            reason=None,
-        )
-        started = _queue(
-            connection, desk, batch["dataset"], trigger="reprocess", batches=[batch_id]
-        )
-        _audit(
-            connection,
-            desk.operator,
-            "batch.judge_again",
-            f"batch {batch_id}",
-            before={"status": batch["status"], "reason": batch["reason"]},
-            after={"run_id": started.run_id, "is_new": started.is_new},
         )
     return started
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy.exc import OperationalError
-
 from app import metrics
 from app.actions import (
-    _LOCK_NOT_AVAILABLE,
     _PATIENCE_MS,
-    BusyError,
     Desk,
     Started,
     _audit,
     _authorise,
+    _impatient,
     _queue,
     _transaction,
 )
@@ -59,13 +56,13 @@ def rehearse(
 ) -> Rehearsal[dict[str, metrics.Number | None]]:
     """Return what the replay of these records will do, with every metric before and after.
 
-    Records that are still invalid are left out, as `replay` leaves them out.
+    Records that are still invalid are named, and change nothing else.
 
     Raises ForbiddenError, BusyError, RepairError.
     """
     _authorise(desk, "repair.rehearse", f"dataset {dataset}", Role.STEWARD)
     feed = datasets.get(dataset)
-    try:
+    with _impatient():
         return repair.rehearse(
             desk.engine,
             desk.settings,
@@ -74,10 +71,6 @@ def rehearse(
             measure=lambda connection: metrics.kpis(connection, metrics.Filters()),
             patience_ms=_PATIENCE_MS,
         )
-    except OperationalError as error:
-        if getattr(error.orig, "pgcode", None) != _LOCK_NOT_AVAILABLE:
-            raise
-        raise BusyError("a run is at work on this feed; try again in a moment") from error
 
 
 def replay(

@@ -394,7 +394,6 @@ where
     dataset = :dataset
     and status = 'queued'
     and until is null
-    and predicts is null
     and is_full = :is_full
     and source_file is not distinct from cast(:source_file as text)
     and batches is not distinct from cast(:batches as bigint [])

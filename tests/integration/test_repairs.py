@@ -24,6 +24,7 @@ from app.auth import ForbiddenError, Operator, Role
 from app.metrics import Filters, kpis
 from etl import failpoints, runs, worker
 from etl.db.connect import connect
+from etl.errors import RunCancelledError
 from etl.repair import Edit, RepairError
 from tests.conftest import EMPTY, Pipeline
 from tests.invariants import broken
@@ -433,3 +434,42 @@ def test_a_killed_worker_neither_loses_nor_doubles_a_repair(
     assert pipeline.value("select count(*) from dq.quarantine where status = 'open'") == (
         15 if act == "take back" else 0
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "act"),
+    [("load.before_merge", "replay"), ("revert.before_write", "take back")],
+)
+def test_a_cancel_in_the_middle_loses_and_doubles_nothing(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, name: str, act: str
+) -> None:
+    pipeline.land("file.json", [sale(n, quantity=n % 2) for n in range(30)])
+    pipeline.run("sales")
+    before = content(pipeline)
+    edits = [edited(item, quantity=9) for item in items(pipeline)]
+    done = actions.replay(desk(pipeline), "sales", edits, reason="counted")
+    if act == "take back":
+        work(pipeline)
+        actions.take_back(desk(pipeline), done.repair_id, reason="miscounted")
+    middle = content(pipeline)
+    hit = failpoints.hit
+
+    def cancel_there(passed: str) -> None:
+        hit(passed)
+        if passed == name:
+            raise RunCancelledError("cancelled by sam")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(failpoints, "hit", cancel_there)
+        work(pipeline)
+    last = "select run_id, status from etl.run order by run_id desc limit 1"
+    [(run_id, status)] = pipeline.rows(last)
+    assert status == "cancelled"
+    assert content(pipeline) == middle
+    with pipeline.engine.begin() as connection:
+        assert broken(connection, pipeline.settings.home) == []
+        runs.resume(connection, run_id)
+    work(pipeline)
+    assert well(pipeline) == []
+    assert len(content(pipeline)[0]) == (15 if act == "take back" else 30)
+    assert act == "replay" or content(pipeline) == before
