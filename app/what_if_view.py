@@ -47,7 +47,11 @@ def show_what_if(dataset: str) -> None:
 def _show_choice(dataset: str, *, is_at_work: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         what = st.segmented_control(
-            "Try it on", [_HISTORY, _PERIOD], default=_HISTORY, required=True, key="what_if_scope"
+            "Try it on",
+            [_HISTORY, _PERIOD],
+            default=_HISTORY,
+            required=True,
+            key=f"what_if_scope_{dataset}",
         )
         choice: Choice | None = Choice(dataset=dataset)
         if what == _PERIOD:
@@ -55,7 +59,7 @@ def _show_choice(dataset: str, *, is_at_work: bool) -> None:
             period = st.date_input(
                 "Files accepted from … to, UTC",
                 value=(today - dt.timedelta(days=6), today),
-                key="what_if_period",
+                key=f"what_if_period_{dataset}",
                 width=260,
             )
             choice = None
@@ -65,7 +69,7 @@ def _show_choice(dataset: str, *, is_at_work: bool) -> None:
             "Try it",
             type="primary",
             icon=":material/science:",
-            key="what_if_go",
+            key=f"what_if_go_{dataset}",
             disabled=choice is None or is_at_work,
             help="Queues a run; other runs of the feed wait for it",
         )
@@ -88,7 +92,7 @@ def _show_progress(run_id: int) -> None:
             components.link("runs", f"Run {run_id}", icon=":material/arrow_forward:", run=run_id)
             st.space("stretch")
             if not run["cancel_requested_at"] and st.button(
-                "Cancel", icon=":material/cancel:", key="what_if_cancel"
+                "Cancel", icon=":material/cancel:", key=f"what_if_cancel_{run['dataset']}"
             ):
                 with components.reporting("It cannot be cancelled"):
                     actions.cancel_run(context.desk(), run_id)
@@ -142,8 +146,8 @@ def _show_prediction(prediction: Prediction, tried: str) -> None:
         st.info(components.escape(result.widened), icon=":material/open_in_full:")
     _show_figures(result)
     for grouping in result.groupings:
-        _show_grouping(grouping, result.unit or "")
-    _show_rules(result)
+        _show_grouping(prediction.dataset, grouping, result.unit or "")
+    _show_rules(prediction.dataset, result)
     items = reads.queue_items([*result.caught_samples, *result.released_samples])
     for title, count, samples, nothing in (
         ("Newly caught", result.caught, result.caught_samples, "No valid record becomes invalid."),
@@ -154,7 +158,7 @@ def _show_prediction(prediction: Prediction, tried: str) -> None:
             "No invalid record becomes valid.",
         ),
     ):
-        _show_samples(title, count, samples, items, nothing)
+        _show_samples(prediction.dataset, title, count, samples, items, nothing)
 
 
 def _about(prediction: Prediction) -> str:
@@ -223,7 +227,7 @@ def _show_figures(result: Result) -> None:
             st.metric(label, f"{count:,}", border=True)
 
 
-def _show_grouping(grouping: Grouping, unit: str) -> None:
+def _show_grouping(dataset: str, grouping: Grouping, unit: str) -> None:
     name = grouping.name
     st.markdown(f"**By {name}**")
     groups = [(one.name, one) for one in grouping.groups]
@@ -248,7 +252,7 @@ def _show_grouping(grouping: Grouping, unit: str) -> None:
         body, _ = components.list_frame(
             len(rows),
             size=max(len(rows), 1),
-            key=f"what_if_{name}",
+            key=f"what_if_{name}_{dataset}",
             word=name,
             downloads=[
                 components.Download(
@@ -268,7 +272,7 @@ def _show_grouping(grouping: Grouping, unit: str) -> None:
                     "rows_after": components.count_column("Rows then"),
                 },
                 alt=f"Money by {name}, now and then",
-                key=f"what_if_groups_{name}",
+                key=f"what_if_groups_{name}_{dataset}",
                 height="content" if len(rows) < 9 else 320,
             )
     with right, st.container(border=True, gap="xsmall"):
@@ -282,7 +286,7 @@ def _show_grouping(grouping: Grouping, unit: str) -> None:
                 unit,
                 orientation="v" if name == _MONTH else "h",
             ),
-            key=f"what_if_chart_{name}",
+            key=f"what_if_chart_{name}_{dataset}",
             config=charts.CONFIG,
             alt=f"By how much the money of each {name} changes; the table says the same",
         )
@@ -296,7 +300,7 @@ def _money_column(label: str) -> Any:
     return st.column_config.NumberColumn(label, format="%,.2f", width=110)
 
 
-def _show_rules(result: Result) -> None:
+def _show_rules(dataset: str, result: Result) -> None:
     st.markdown("**By rule**")
     fired = [one for one in result.rules if one.before or one.after]
     if not fired:
@@ -321,12 +325,13 @@ def _show_rules(result: Result) -> None:
             "change": components.count_column("Change"),
         },
         alt="How often each rule fires, now and then",
-        key="what_if_rules",
+        key=f"what_if_rules_{dataset}",
         height="content" if len(fired) < 9 else 320,
     )
 
 
 def _show_samples(
+    dataset: str,
     title: str,
     count: int,
     samples: Sequence[Sample],
@@ -365,7 +370,7 @@ def _show_samples(
         ],
         columns,
         alt=f"{title}: sample records",
-        key=f"what_if_{title.split()[1]}",
+        key=f"what_if_{title.split()[1]}_{dataset}",
         opens="open" if has_items else None,
     )
     if row is not None and found[row]:

@@ -168,3 +168,13 @@ def test_drafts_are_activated_and_everything_is_judged_again(
         "select trigger, is_full, status from etl.run order by run_id desc limit 1"
     ) == [("rules", True, "queued")]
     assert pipeline.value("select active from dq.rule where rule_id = :r", r=rule_id) is False
+
+
+def test_drafts_of_two_feeds_are_tried_apart(open_page: Open, pipeline: Pipeline) -> None:
+    for dataset, code in (("sales", "price_zero"), ("customers", "email_length")):
+        found = pipeline.value(
+            "select rule_id from dq.rule where dataset = :d and code = :c", d=dataset, c=code
+        )
+        open_page("rules", rule=found).button(key="switch").click().run()
+    at = open_page("rules")
+    assert [button.label for button in at.button].count("Try it") == 2

@@ -83,10 +83,10 @@ def test_drafts_are_tried_and_the_result_is_shown(pipeline: Pipeline, view: AppT
     at = view.run()
     assert not at.exception
     assert "Nothing was tried yet" in words(at)
-    at.button("what_if_go").click().run()
+    at.button("what_if_go_sales").click().run()
     assert not at.exception
     assert "The rules are tried" in words(at)
-    assert at.button("what_if_go").disabled
+    assert at.button("what_if_go_sales").disabled
     work(pipeline)
     at.run()
     assert not at.exception, at.exception[0].message
@@ -129,7 +129,7 @@ def test_released_records_open_and_an_old_prediction_says_so(
                 "to_jsonb(r) || '{\"active\": false}', 'tester' from dq.rule r where code = 'few'"
             )
         at = view.run()
-        at.button("what_if_go").click().run()
+        at.button("what_if_go_sales").click().run()
         work(pipeline)
         at.run()
         item = pipeline.value("select quarantine_id from dq.quarantine")
@@ -163,7 +163,7 @@ def test_the_page_of_its_run_says_what_it_is_and_repeats_nothing(
     pipeline: Pipeline, view: AppTest, open_page: Open
 ) -> None:
     load(pipeline, "1", [sale("T1", 2)])
-    view.run().button("what_if_go").click().run()
+    view.run().button("what_if_go_sales").click().run()
     work(pipeline)
     run_id = pipeline.value("select max(run_id) from etl.run")
     at = open_page("runs", run=run_id)
@@ -179,20 +179,20 @@ def test_the_page_of_its_run_says_what_it_is_and_repeats_nothing(
 
 def test_a_period_without_files_is_said_in_words(pipeline: Pipeline, view: AppTest) -> None:
     at = view.run()
-    at.button("what_if_go").click().run()
+    at.button("what_if_go_sales").click().run()
     assert "no loaded batch to try the rules on" in words(at).replace("\\", "")
     load(pipeline, "1", [sale("T1", -1)])
     draft(pipeline, active=False)
-    at.segmented_control("what_if_scope").set_value("A period").run()
+    at.segmented_control("what_if_scope_sales").set_value("A period").run()
     assert not at.exception
-    assert len(at.date_input("what_if_period").value) == 2
-    at.button("what_if_go").click().run()
+    assert len(at.date_input("what_if_period_sales").value) == 2
+    at.button("what_if_go_sales").click().run()
     work(pipeline)
     at.run()
     assert "Nothing changes." in words(at)
     days = pipeline.rows("select last_day - first_day from dq.prediction")
     assert days == [(6,)]
-    at.button("what_if_go").click().run()
-    at.button("what_if_cancel").click().run()
+    at.button("what_if_go_sales").click().run()
+    at.button("what_if_cancel_sales").click().run()
     assert pipeline.value("select status from etl.run order by run_id desc limit 1") == "cancelled"
     assert not at.exception
