@@ -93,3 +93,18 @@ def test_rows_that_cannot_be_taken_say_why(open_page: Open, loaded: Pipeline) ->
     bring(at, "other.csv", b"a,b\n1,2\n")
     assert "has no column quarantine_id" in words(at).replace("\\", "")
     assert loaded.value("select count(*) from dq.repair") == 0
+
+
+def test_records_of_two_feeds_come_back_in_one_file(open_page: Open, loaded: Pipeline) -> None:
+    loaded.land("c.json", [{"customer_id": None, "customer_name": "Ada", "region": "North"}])
+    loaded.run("customers")
+    at = open_page("invalid_records")
+    items = json.loads(reads.invalid_records("json", TO_DO))
+    for item in items:
+        is_customer = "customer_name" in item["record"]
+        item["record"].update({"customer_id": "C9"} if is_customer else {"quantity": 2})
+    bring(at, "corrected.json", json.dumps(items).encode())
+    for feed in ("sales", "customers"):
+        at.button(key=f"corrected_preview_{feed}").click().run()
+        assert not at.exception
+    assert words(at).count("What the replay will do") == 2
