@@ -240,6 +240,43 @@ def test_what_came_after_the_repair_survives_its_revert(pipeline: Pipeline) -> N
     assert well(pipeline) == []
 
 
+def test_a_row_falls_back_to_its_newest_record_that_counts(pipeline: Pipeline) -> None:
+    for name, quantity in (("a", 1), ("b", 2), ("c", 0)):
+        pipeline.land(f"{name}.json", [sale(1, quantity=quantity), sale(2, quantity=3)])
+        pipeline.run("sales")
+    before = content(pipeline)
+    assert pipeline.value("select quantity from silver.sales where transaction_id = 'T0001'") == 2
+    for quantity in (4, 5):  # the second time, the first repair must not come back either
+        (item,) = items(pipeline)
+        done = actions.replay(
+            desk(pipeline), "sales", [edited(item, quantity=quantity)], reason="counted"
+        )
+        work(pipeline)
+        assert content(pipeline) != before
+        actions.take_back(desk(pipeline), done.repair_id, reason="miscounted")
+        work(pipeline)
+        assert content(pipeline) == before
+        assert well(pipeline) == []
+
+
+def test_an_item_is_open_again_when_what_closed_it_is_invalid(pipeline: Pipeline) -> None:
+    pipeline.land("bad.json", [sale(1, quantity=0), sale(2, quantity=0)])
+    pipeline.run("sales")
+    (item, _) = items(pipeline)
+    actions.replay(desk(pipeline), "sales", [edited(item, quantity=5)], reason="counted")
+    pipeline.land("good.json", [sale(2, quantity=5)])
+    pipeline.run("sales")
+    states = "select status from dq.quarantine order by quarantine_id limit 2"
+    assert pipeline.rows(states) == [("fixed",), ("superseded",)]
+    with stricter_quantity(pipeline):
+        pipeline.run("sales", is_full=True)
+        assert pipeline.rows(states) == [("open",), ("open",)]
+        assert well(pipeline) == []
+    pipeline.run("sales", is_full=True)
+    assert pipeline.rows(states) == [("fixed",), ("superseded",)]
+    assert well(pipeline) == []
+
+
 def test_a_newer_valid_record_closes_its_older_invalid_ones(pipeline: Pipeline) -> None:
     pipeline.land("bad.json", [sale(1, quantity=0), sale(2, quantity=0), sale(3), sale(4)])
     pipeline.run("sales")
