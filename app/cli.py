@@ -697,8 +697,9 @@ def metrics(
 ) -> None:
     """Print every KPI and the five analytical results."""
     from app import metrics as catalogue
+    from app import report
 
-    filters = catalogue.Filters(
+    filters = report.Filters(
         regions=region,
         products=product,
         categories=category,
@@ -706,8 +707,8 @@ def metrics(
         end=end.date() if end else None,
     )
     with _engine(settings_module.load()) as opened, opened.engine.connect() as connection:
-        kpis = catalogue.kpis(connection, filters)
-        results = catalogue.results(connection, filters)
+        kpis = report.kpis(connection, filters)
+        results = report.results(connection, filters)
     if as_json:
         print_json({"kpis": kpis, "results": results})
         return

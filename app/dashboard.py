@@ -13,7 +13,9 @@ from typing import Any
 import streamlit as st
 
 from app import charts, context, metrics, reads
-from app.metrics import Filters, Number, Report, Row, exact_money, short_money
+from app import report as reports
+from app.metrics import Number, Row, exact_money, short_money
+from app.report import Filters, Report
 from etl.db import queries
 
 DIFFERENCES = """\
@@ -111,7 +113,7 @@ def report(data_version: int, filters: Filters) -> Report:
     """Return every KPI and tile for the filters."""
     del data_version
     with context.engine().connect() as connection:
-        return metrics.report(connection, filters)
+        return reports.report(connection, filters)
 
 
 def is_empty(fresh: Freshness, offered: Choices) -> bool:
@@ -280,7 +282,7 @@ def top_products_html(shown: Report) -> str:
     )
     return (
         "<table style='width:100%;border-collapse:collapse;font-size:.9rem' "
-        f"aria-label='Top {metrics.TOP} products by revenue'><thead><tr>{head}</tr></thead>"
+        f"aria-label='Top {reports.TOP} products by revenue'><thead><tr>{head}</tr></thead>"
         f"<tbody>{body}</tbody><tfoot style='font-weight:700'>{_line('Total', total, total)}"
         "</tfoot></table>"
     )
@@ -302,7 +304,7 @@ def _line(name: str, amount: Number, total: Number) -> str:
 def tie(name: str, shown: Report) -> str:
     """Return whether a tile's parts make up its KPI, with both numbers, as markdown."""
     found = shown.ties[name]
-    metric = metrics.BY_NAME[metrics.WHOLES[name]]
+    metric = metrics.BY_NAME[reports.WHOLES[name]]
     parts, whole = (metrics.format_exact(metric, number) for number in (found.parts, found.whole))
     if found.holds:
         text = f":green[ties out ✓] parts {parts} = {metric.title} {whole}"

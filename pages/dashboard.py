@@ -9,7 +9,8 @@ from typing import Any
 import streamlit as st
 
 from app import charts, components, dashboard, metrics
-from app.metrics import Filters, Report, Row
+from app.metrics import Row
+from app.report import TOP, Filters, Report
 
 CARDS = ("customers", "total_sales", "sales_ytd", "average_sale", "high_value_transactions")
 
@@ -109,7 +110,7 @@ def show_tiles(shown: Report) -> None:
             note="Known customers by home region; the sales filters do not apply.",
         )
     with second:
-        show_tile(f"Top {metrics.TOP} Products by Revenue", "top_products", shown, None)
+        show_tile(f"Top {TOP} Products by Revenue", "top_products", shown, None)
     with third:
         show_tile(
             "High-Value Sales by Region",

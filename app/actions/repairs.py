@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app import metrics
+from app import metrics, report
 from app.actions import (
     _PATIENCE_MS,
     Desk,
@@ -68,7 +68,7 @@ def rehearse(
             desk.settings,
             feed,
             edits,
-            measure=lambda connection: metrics.kpis(connection, metrics.Filters()),
+            measure=lambda connection: report.kpis(connection, report.Filters()),
             patience_ms=_PATIENCE_MS,
         )
 

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from app import metrics
-from app.metrics import METRICS, Filters
+from app import report as reports
+from app.metrics import METRICS
+from app.report import Filters
 from etl.db import queries
 
 CENT = Decimal("0.01")
@@ -323,7 +324,7 @@ def some(chance: random.Random, choices: Any) -> tuple[str, ...]:
 def test_every_number_equals_plain_python_and_ties_out(clean: Engine, gold: Gold) -> None:
     with clean.connect() as connection:
         for filters in contexts(random.Random(11)):
-            report = metrics.report(connection, filters)
+            report = reports.report(connection, filters)
             assert report.kpis == expected_kpis(gold, filters), filters
             expected = expected_results(gold, filters)
             for name, rows in report.results.items():
@@ -338,17 +339,17 @@ def test_every_number_equals_plain_python_and_ties_out(clean: Engine, gold: Gold
 
 def test_ties_are_those_of_the_kpis(clean: Engine, gold: Gold) -> None:
     with clean.connect() as connection:
-        report = metrics.report(connection, Filters())
-    assert len(report.results["top_products"]) == metrics.TOP
+        report = reports.report(connection, Filters())
+    assert len(report.results["top_products"]) == reports.TOP
     assert report.other_products == 2  # seven names for eight products
     assert report.other_sales > 0
-    for name, metric in metrics.WHOLES.items():
+    for name, metric in reports.WHOLES.items():
         assert report.ties[name].whole == report.kpis[metric]
 
 
 def test_money_is_exact(clean: Engine, gold: Gold) -> None:
     with clean.connect() as connection:
-        report = metrics.report(connection, Filters())
+        report = reports.report(connection, Filters())
     for name in ("total_sales", "sales_ytd", "average_sale", "high_value_sales"):
         assert isinstance(report.kpis[name], Decimal)
     for rows in report.results.values():
@@ -357,14 +358,14 @@ def test_money_is_exact(clean: Engine, gold: Gold) -> None:
 
 def test_each_definition_gives_the_kpi(clean: Engine, gold: Gold) -> None:
     with clean.connect() as connection:
-        kpis = metrics.kpis(connection, Filters())
+        kpis = reports.kpis(connection, Filters())
         for metric in METRICS:
             assert queries.value(connection, f"queries/metrics.{metric.name}") == kpis[metric.name]
 
 
 def test_an_empty_gold_has_numbers_too(clean: Engine) -> None:
     with clean.connect() as connection:
-        report = metrics.report(connection, Filters())
+        report = reports.report(connection, Filters())
         for metric in METRICS:
             assert (
                 queries.value(connection, f"queries/metrics.{metric.name}")
@@ -378,7 +379,7 @@ def test_an_empty_gold_has_numbers_too(clean: Engine) -> None:
 
 def test_analytical_queries_agree_with_the_results(clean: Engine, gold: Gold) -> None:
     with clean.connect() as connection:
-        results = metrics.results(connection, Filters())
+        results = reports.results(connection, Filters())
         for name, rows in results.items():
             found = queries.rows(connection, f"queries/analytics.{name}")
             assert [{key: row[key] for key in rows[0]} for row in found] == rows

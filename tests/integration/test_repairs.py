@@ -21,7 +21,7 @@ from sqlalchemy import text
 from app.actions import BusyError, Desk
 from app.actions import repairs as actions
 from app.auth import ForbiddenError, Operator, Role
-from app.metrics import Filters, kpis
+from app.report import Filters, kpis
 from etl import failpoints, runs, worker
 from etl.db.connect import connect
 from etl.errors import RunCancelledError
