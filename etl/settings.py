@@ -57,6 +57,11 @@ class Settings(BaseSettings):
         default=SecretStr(EMBEDDED),
         description="`embedded:`, or `postgresql://user:password@host:port/database`",
     )
+    sql_box_url: SecretStr | None = Field(
+        default=None,
+        description="`postgresql://sql_box:password@host/database`: the role that the SQL box of "
+        "*Explore* reads gold as; made by `revenue migrate` where it may, by itself when embedded",
+    )
     home: Path = Field(
         default_factory=Path.cwd,
         description="folder of `data/`, `logs/` and the embedded `database/`; the current folder",
