@@ -25,8 +25,8 @@ from etl.errors import RevenueError
 
 MOST_GROUPS = 10_000
 MOST_MEASURES = 4
-_MOST_ROWS = 500  # of two dimensions
 _MOST_ACROSS = 40  # columns of a pivot
+_FEW_COLUMNS = 20  # that stay where rows and columns together are too many
 _SECONDS = 60
 
 Comparison = Literal["period", "year"]
@@ -70,9 +70,9 @@ class Question:
         for name in self.measures:
             if name not in MEASURE_BY_NAME:
                 raise ExploreError(f"there is no measure {name!r}")
-        for name in (self.rows, self.columns):
-            if name is not None and name not in DIMENSION_BY_NAME:
-                raise ExploreError(f"there is no dimension {name!r}")
+        for dimension in (self.rows, self.columns):
+            if dimension is not None and dimension not in DIMENSION_BY_NAME:
+                raise ExploreError(f"there is no dimension {dimension!r}")
         if not 1 <= len(set(self.measures)) == len(self.measures) <= MOST_MEASURES:
             raise ExploreError(f"choose one to {MOST_MEASURES} different measures")
         if self.columns is not None and (self.rows is None or self.rows == self.columns):
@@ -193,7 +193,7 @@ def answer(connection: Connection, question: Question) -> Answer:
 
     Raises ExploreError when it takes longer than a minute.
     """
-    queries.value(connection, "queries/explore.limit_time", milliseconds=_SECONDS * 1000)
+    queries.value(connection, "queries/explore.limit_time", milliseconds=round(_SECONDS * 1000))
     try:
         return _answer(connection, question)
     except OperationalError as error:
@@ -205,12 +205,15 @@ def answer(connection: Connection, question: Question) -> Answer:
 
 
 def _answer(connection: Connection, question: Question) -> Answer:
-    row_limit = _MOST_ROWS if question.columns else MOST_GROUPS
-    wished = min(question.top or row_limit, row_limit)
+    wished = question.top or MOST_GROUPS
     rows = _kept(connection, question, 0, wished, question.order)
-    most = max(1, MOST_GROUPS // (len(rows.keys) + 1) - 1)
-    across = min(most, _MOST_ACROSS) if question.is_pivot else most
+    across = _MOST_ACROSS if question.is_pivot else MOST_GROUPS
     columns = _kept(connection, question, 1, across, "largest")
+    is_cut = columns.is_cut or (rows.is_cut and question.top is None)
+    if len(rows.keys) * len(columns.keys) > MOST_GROUPS:
+        columns = columns.first(max(MOST_GROUPS // len(rows.keys), _FEW_COLUMNS))
+        rows = rows.first(MOST_GROUPS // len(columns.keys))
+        is_cut = True
     kept = (rows, columns)
     now = _read(connection, question, kept, compared=False)
     before = _read(connection, question, kept, compared=True) if question.comparison else None
@@ -229,7 +232,7 @@ def _answer(connection: Connection, question: Question) -> Answer:
         groups=groups,
         other_rows=rows.others,
         other_columns=columns.others,
-        is_cut=columns.is_cut or (rows.is_cut and wished != question.top),
+        is_cut=is_cut,
         statement=statement,
         parameters=parameters,
     )
@@ -241,33 +244,40 @@ class Kept:
 
     keys: tuple[Any, ...] = ()
     is_cut: bool = False  # there are others
-    others: int = 0  # how many of them in the period itself
+    values: int = 0  # of the period itself, kept or not
+    own: frozenset[Any] = frozenset()  # keys that the period itself has
+
+    @property
+    def others(self) -> int:
+        """Return how many values of the period itself are not kept."""
+        return self.values - sum(key in self.own for key in self.keys) if self.is_cut else 0
+
+    def first(self, count: int) -> Kept:
+        """Return this with at most so many keys."""
+        if count >= len(self.keys):
+            return self
+        return replace(self, keys=self.keys[:count], is_cut=True)
 
 
 _EVERYTHING = (Kept(), Kept())
 
 
-def _kept(
-    connection: Connection, question: Question, place: int, limit: int, order: Order
-) -> Kept:
+def _kept(connection: Connection, question: Question, place: int, limit: int, order: Order) -> Kept:
     if len(question.dimensions) <= place:
         return Kept()
     found: list[Any] = []
-    present = values = 0
+    own: frozenset[Any] = frozenset()
+    values = most = 0
     for compared in (False, True) if question.comparison else (False,):
         statement, parameters = _compose_keys(question, place, order, compared=compared)
         rows = queries.composed(connection, statement, **parameters, limit=limit + 1)
+        count = rows[0]["values"] if rows else 0
+        most = max(most, count)
+        found += [row["key"] for row in rows if row["key"] not in own]
         if not compared:
-            present = rows[0]["values"] if rows else 0
-        values = max(values, rows[0]["values"] if rows else 0)
-        known = set(found)
-        found += [row["key"] for row in rows if row["key"] not in known]
-        if not compared:
-            own = set(found)
-    keys = tuple(found[:limit])
-    is_cut = len(found) > limit or values > limit
-    others = present - sum(key in own for key in keys) if is_cut else 0
-    return Kept(keys=keys, is_cut=is_cut, others=others)
+            values, own = count, frozenset(found)
+    is_cut = len(found) > limit or most > limit
+    return Kept(keys=tuple(found[:limit]), is_cut=is_cut, values=values, own=own)
 
 
 def _read(

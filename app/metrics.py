@@ -56,12 +56,12 @@ METRICS = (
         description=(
             "Known customers. One that only sales name is not counted. The sales filters do not "
             "apply."
-            expression="count(*) filter (where not c.is_inferred)",
-    ),
+        ),
         unit="customers",
         format="whole",
         dax="CALCULATE(DISTINCTCOUNT('customers'[customer_id]), "
         "'customers'[is_inferred] = FALSE())",
+        expression="count(*) filter (where not c.is_inferred)",
         is_sliced=False,
     ),
     Metric(
@@ -79,14 +79,14 @@ METRICS = (
         description=(
             "Sales from 1 January of the year of the period's last day up to that day; without a "
             "period, of the calendar's last year."
-            expression=(
-            "coalesce(sum(t.total_value) filter "
-            "(where t.transaction_date between :ytd_start and :ytd_end), 0)"
         ),
-    ),
         unit="USD",
         format="money",
         dax="TOTALYTD([Total Sales], 'dim_date'[date])",
+        expression=(
+            "coalesce(sum(t.total_value) filter "
+            "(where t.transaction_date between :ytd_start and :ytd_end), 0)"
+        ),
     ),
     Metric(
         name="average_sale",

@@ -58,7 +58,7 @@ def _show_list(page: str) -> None:
     for view in views:
         is_own = view["owner"] == desk.operator.name
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.html(link_html(page, view))
+            st.html(link_html(page, view), width="content")
             if not is_own:
                 st.caption(f"by {components.escape(view['owner'])}", width="content")
             elif view["is_shared"]:

@@ -99,9 +99,7 @@ def delete(desk: Desk, view_id: int) -> None:
     with _transaction(desk) as connection:
         name = _own(connection, desk, "view.delete", view_id, or_role=Role.ADMIN)
         queries.execute(connection, "queries/saved_views.delete", view_id=view_id)
-        _audit(
-            connection, desk.operator, "view.delete", f"view {view_id}", before={"name": name}
-        )
+        _audit(connection, desk.operator, "view.delete", f"view {view_id}", before={"name": name})
 
 
 def _own(

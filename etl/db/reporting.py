@@ -174,17 +174,14 @@ def _provide(
                     )
                 )
             cursor.execute(
-                sql.SQL("comment on role {} is {}").format(
-                    name, sql.Literal(comments[reader.name])
-                )
+                sql.SQL("comment on role {} is {}").format(name, sql.Literal(comments[reader.name]))
             )
     return None
 
 
 def _comments(cursor: Any) -> dict[str, str]:
     cursor.execute(
-        "select rolname, shobj_description(oid, 'pg_authid') from pg_roles "
-        "where rolname = any(%s)",
+        "select rolname, shobj_description(oid, 'pg_authid') from pg_roles where rolname = any(%s)",
         [[reader.name for reader in READERS]],
     )
     return dict(cursor.fetchall())
@@ -228,9 +225,9 @@ def _statements_of(
     """Yield what makes an existing role this reader."""
     name = sql.Identifier(reader.name)
     gold = sql.Identifier(SCHEMA)
-    yield sql.SQL("alter role {} login noinherit nocreatedb nocreaterole connection limit {}").format(
-        name, sql.Literal(reader.connections)
-    )
+    yield sql.SQL(
+        "alter role {} login noinherit nocreatedb nocreaterole connection limit {}"
+    ).format(name, sql.Literal(reader.connections))
     if is_superuser:  # nobody else may even say so
         yield sql.SQL("alter role {} nosuperuser noreplication nobypassrls").format(name)
     chosen = reader.settings(version)

@@ -177,17 +177,15 @@ class Statement:
         with connection.cursor() as cursor:
             cursor.execute(queries.load("queries/reporting")["is_mere_reader"])
             if cursor.fetchone() != (True,):
-                return self._refused()
+                raise SqlBoxError(
+                    "the role of REVENUE_SQL_BOX_URL may do more than read gold: the SQL box does "
+                    f"not use it. `revenue migrate` makes the role {SQL_BOX.name}"
+                )
             # the text is a value here, bound like any other: it cannot end the command around it
             cursor.execute("set local sql_box.statement = %s", [self.text])
             cursor.execute(_OPEN)
-            return self._fetched(cursor)
-
-    def _refused(self) -> Any:
-        raise RevenueError(
-            "the role of REVENUE_SQL_BOX_URL may do more than read gold: the SQL box does not use "
-            f"it. `revenue migrate` makes the role {SQL_BOX.name}"
-        )
+            found: Result = self._fetched(cursor)
+            return found
 
     def _fetched(self, cursor: Any) -> Result:
         """Take rows in portions, up to the limit of rows and until they are too large together."""
@@ -235,9 +233,7 @@ class Statement:
             before = self.text[: int(position) - 1]
             line = before.count("\n") + 1
             column = len(before) - (before.rfind("\n") + 1) + 1
-        hint = " ".join(
-            text for text in (diagnosis.message_detail, diagnosis.message_hint) if text
-        )
+        hint = " ".join(text for text in (diagnosis.message_detail, diagnosis.message_hint) if text)
         return Failure(
             kind="error", message=mask(message), hint=mask(hint) or None, line=line, column=column
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +49,7 @@ def refusal(readers: Readers, statement: str) -> str:
 
 
 @pytest.fixture
-def sale(clean: Engine) -> Iterator[None]:
+def sale(clean: Engine) -> None:
     with clean.begin() as connection:
         connection.execute(
             text(
@@ -65,7 +64,6 @@ def sale(clean: Engine) -> Iterator[None]:
                 """
             )
         )
-    yield
 
 
 def test_the_passwords_are_kept_for_their_owner_only(readers: Readers) -> None:
@@ -207,7 +205,9 @@ def test_a_bi_tool_with_a_login_of_its_own_only_reads(
 def test_the_readers_have_their_limits(engine: Engine, readers: Readers) -> None:
     with engine.connect() as connection:
         rows = connection.execute(
-            text("select rolname, rolconnlimit, rolsuper from pg_roles where rolname ~ '_reader|_box'")
+            text(
+                "select rolname, rolconnlimit, rolsuper from pg_roles where rolname ~ '_reader|_box'"
+            )
         )
         assert {tuple(row) for row in rows} == {("bi_reader", 20, False), ("sql_box", 5, False)}
     for name, seconds in (("bi_reader", "5min"), ("sql_box", "30s")):
