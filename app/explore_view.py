@@ -18,8 +18,8 @@ from app.report import Filters
 from etl.db import queries
 
 NAMED_ROWS = 1_000
-SHOWN_ROWS = 10_000
 _MOST_TOP = 1_000
+_TOTAL = "total"
 _COMPARISONS = {"period": "Period before", "year": "A year before"}
 _ORDERS = {
     "auto": "Automatic",
@@ -100,18 +100,20 @@ def _what() -> tuple[tuple[str, ...], str | None, str | None, bool]:
             ).replace("$", "\\$"),
         )
         names = [dimension.name for dimension in DIMENSIONS]
-        rows = st.selectbox(
+        by = st.selectbox(
             "By",
-            names,
-            index=names.index("month"),
-            format_func=lambda name: DIMENSION_BY_NAME[name].title,
+            [_TOTAL, *names],
+            index=1 + names.index("month"),
+            format_func=lambda name: (
+                "Nothing: the total" if name == _TOTAL else DIMENSION_BY_NAME[name].title
+            ),
             key="by",
-            placeholder="The total",
             bind="query-params",
             width=210,
             help="Each sale belongs to exactly one value. Customers and loyalty points are not "
             "offered: they do not belong to sales; the dashboard shows them.",
         )
+        rows = None if by == _TOTAL else by
         columns = st.selectbox(
             "And by",
             names,
