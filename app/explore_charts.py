@@ -208,7 +208,13 @@ def _lay_out(
         bargap=max(0.3, 1 - 0.17 * len(names)) if count == 1 else 0.25,
         xaxis=values if is_across else categories,
         yaxis=categories if is_across else values,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        legend={
+            "orientation": "h",
+            "traceorder": "normal",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "x": 0,
+        },
     )
 
 

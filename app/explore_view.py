@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, cast
 
 import pandas as pd
@@ -94,7 +95,7 @@ def _what() -> tuple[tuple[str, ...], str | None, str | None, bool]:
             key="measure",
             max_selections=explore.MOST_MEASURES,
             bind="query-params",
-            width=420,
+            width=330,
             help="\n".join(
                 f"- **{measure.title}**: {measure.description}" for measure in MEASURES
             ).replace("$", "\\$"),
@@ -109,7 +110,7 @@ def _what() -> tuple[tuple[str, ...], str | None, str | None, bool]:
             ),
             key="by",
             bind="query-params",
-            width=210,
+            width=190,
             help="Each sale belongs to exactly one value. Customers and loyalty points are not "
             "offered: they do not belong to sales; the dashboard shows them.",
         )
@@ -123,7 +124,7 @@ def _what() -> tuple[tuple[str, ...], str | None, str | None, bool]:
             placeholder="Nothing else",
             disabled=rows is None,
             bind="query-params",
-            width=210,
+            width=190,
         )
         if rows is None or columns == rows:
             columns = None
@@ -309,6 +310,28 @@ def _configured(column: Column) -> Any:
         return st.column_config.TextColumn(column.title)
     formats = {"money": "dollar", "whole": "localized", "percent": "%+.1f %%"}
     return st.column_config.NumberColumn(column.title, format=formats[column.kind])
+
+
+def result_columns(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """Return the configuration of the columns of a result, by place: numbers are grouped."""
+    configured: dict[str, Any] = {}
+    for place, name in enumerate(columns):
+        kinds = {type(row[place]) for row in rows} - {type(None)}
+        is_number = bool(kinds) and kinds <= {int, float, Decimal}
+        configured[f"c{place}"] = (
+            st.column_config.NumberColumn(name, format="localized") if is_number else name
+        )
+    return configured
+
+
+def result_rows(rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return the rows of a result as a list_table takes them."""
+    return [{f"c{place}": _safe(cell) for place, cell in enumerate(row)} for row in rows]
+
+
+def _safe(cell: object) -> object:
+    """Return a cell as a table can show it: a whole number beyond 53 bits keeps its digits as text."""
+    return str(cell) if isinstance(cell, int) and abs(cell) > 1 << 53 else cell
 
 
 # Named queries --------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def link_html(page: str, view: Mapping[str, Any]) -> str:
     """
     address = f"{page}?{urlencode(view['address'], doseq=True)}"
     return (
-        f"<a href='{escape(address, quote=True)}' target='_self' style='overflow-wrap:anywhere'>"
+        f"<a href='{escape(address, quote=True)}' style='overflow-wrap:anywhere'>"
         f"{escape(view['name'])}</a>"
     )
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from app import components, context, explore_table
+from app import components, context, explore_table, explore_view
 from app.actions import sql_box as actions
 from etl.db.sql_box import ROWS, Failure, Result, Statement
 from etl.errors import RevenueError
@@ -124,10 +124,7 @@ def _show_failure(statement: Statement, failure: Failure) -> None:
 
 def _show_result(result: Result) -> None:
     table = explore_table.of_rows(result.columns, result.rows)
-    rows = [
-        dict(zip([f"c{place}" for place in range(len(result.columns))], row, strict=True))
-        for row in result.rows
-    ]
+    rows = result.rows
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         more = f"the first {len(rows):,} rows; there are more" if result.is_cut else (
             f"{len(rows):,} row{'' if len(rows) == 1 else 's'}"
@@ -143,16 +140,11 @@ def _show_result(result: Result) -> None:
         )  # fmt: skip
     if rows:
         components.list_table(
-            [{key: _safe(cell) for key, cell in row.items()} for row in rows],
-            {f"c{place}": name for place, name in enumerate(result.columns)},
+            explore_view.result_rows(rows),
+            explore_view.result_columns(result.columns, rows),
             alt="Result of the statement",
             key="sql_result",
             height="content" if len(rows) <= 15 else 520,
         )
     else:
         st.caption("The statement is fine; no row fits it.")
-
-
-def _safe(cell: object) -> object:
-    """Return a cell as a table can show it: a whole number beyond 53 bits keeps its digits as text."""
-    return str(cell) if isinstance(cell, int) and abs(cell) > 1 << 53 else cell

@@ -149,6 +149,11 @@ class Settings(BaseSettings):
         default=2000, ge=1, description="sales records of the demo data on a first start"
     )
 
+    @field_validator("sql_box_url", mode="before")
+    @classmethod
+    def _none_when_empty(cls, value: Any) -> Any:
+        return value or None
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:

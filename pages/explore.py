@@ -168,8 +168,8 @@ def show_named(data_version: int) -> None:
     else:
         table = explore_table.of_rows(found.columns, found.rows)
         components.list_table(
-            [dict(zip(found.columns, row, strict=True)) for row in found.rows],
-            {column: column for column in found.columns},
+            explore_view.result_rows(found.rows),
+            explore_view.result_columns(found.columns, found.rows),
             alt=known[name],
             key=f"named_{name}",
             height="content" if len(found.rows) <= 15 else 520,

@@ -28,4 +28,4 @@ select
             and c.relkind in ('r', 'p')
             and has_table_privilege(c.oid, 'insert, update, delete, truncate')
     )
-    and not has_database_privilege(current_database(), 'create, temporary');
+    and not has_database_privilege(current_database(), 'create');
