@@ -343,21 +343,23 @@ def compose(
     """Return the statement of all groups and totals, and its parameters."""
     where, parameters = _where(question, compared=compared)
     names = ("row", "column")[: len(question.dimensions)]
-    keys = []
+    keys, joins = [], []
     for name, dimension, chosen in zip(names, question.dimensions, kept, strict=False):
         expression = _expression(dimension, compared=compared)
-        if chosen.is_cut:
+        if chosen.is_cut:  # a join, not `= any`: that would look through all keys for each sale
             parameters[f"kept_{name}s"] = list(chosen.keys)
-            expression = (
-                f"case when {expression} = any(cast(:kept_{name}s as {dimension.type}[])) "
-                f"then {expression} end"
+            joins.append(
+                f"left join unnest(cast(:kept_{name}s as {dimension.type}[])) as kept_{name} (key)\n"
+                f"    on kept_{name}.key = {expression}"
             )
+            expression = f"kept_{name}.key"
         keys.append(f"{expression} as {name}_key")
     columns = [f"k.{name}_key" for name in names]
     columns += [f"grouping(k.{name}_key) as is_{name}_total" for name in names]
     columns += [f"{metric.expression} as {metric.name}" for metric in question.metrics]
     lines = ["select", ",\n".join(f"    {column}" for column in columns)]
-    lines += _from([*keys, *columns])
+    lines += _from([*joins, *keys, *columns])
+    lines += joins
     if keys:
         lines.append(f"cross join lateral (select {', '.join(keys)}) as k")
     lines += where
