@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, cast
 
@@ -70,18 +70,19 @@ def choose(offered: Choices) -> Chosen:
     question = None
     lacks_period = False
     if measures:
+        question = Question(
+            measures=measures,
+            rows=rows,
+            columns=columns,
+            is_pivot=is_pivot,
+            filters=filters,
+            order=order,
+            top=top,
+        )
         wished = cast("Comparison | None", comparison)
-        plain = Question(
-            measures=measures, rows=rows, columns=columns, is_pivot=is_pivot, filters=filters,
-            order=order, top=top,
-        )  # fmt: skip
-        lacks_period = wished is not None and plain.compared_period is None
-        question = plain
+        lacks_period = wished is not None and question.compared_period is None
         if wished is not None and not lacks_period:
-            question = Question(
-                measures=measures, rows=rows, columns=columns, is_pivot=is_pivot, filters=filters,
-                order=order, top=top, comparison=wished,
-            )  # fmt: skip
+            question = replace(question, comparison=wished)
     return Chosen(question=question, chart=kind, lacks_period=lacks_period)
 
 

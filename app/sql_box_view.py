@@ -49,16 +49,19 @@ def show() -> None:
         persist_state="session",
     )
     st.button(
-        "Run", icon=":material/play_arrow:", type="primary", key="sql_run",
-        on_click=_run, disabled=is_running,
-    )  # fmt: skip
-    statement = st.session_state.get(_STATEMENT)
+        "Run",
+        icon=":material/play_arrow:",
+        type="primary",
+        key="sql_run",
+        on_click=_run,
+        disabled=is_running,
+    )
     refusal = st.session_state.get("sql_refusal")
     if refusal:
         st.error(components.escape(refusal), icon=":material/block:")
     if statement is not None:
-        every = "1s" if statement.is_running else None
-        components.live(every=every)(_show_statement)(statement)
+        every = "1s" if is_running else None
+        components.live(every=every)(_show_statement)(statement, was_running=is_running)
 
 
 def _run() -> None:
@@ -83,22 +86,24 @@ def _cancel(statement: Statement) -> None:
         statement.wait(2)
 
 
-def _show_statement(statement: Statement) -> None:
+def _show_statement(statement: Statement, *, was_running: bool) -> None:
     outcome = statement.outcome
     if statement.is_running or outcome is None:
         statement.seen()
-        st.session_state["sql_was_running"] = True
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(
                 f":blue[:material/progress_activity:] running for {statement.seconds:.0f} s",
                 width="content",
             )
             st.button(
-                "Cancel", icon=":material/cancel:", key="sql_cancel",
-                on_click=_cancel, args=(statement,),
-            )  # fmt: skip
+                "Cancel",
+                icon=":material/cancel:",
+                key="sql_cancel",
+                on_click=_cancel,
+                args=(statement,),
+            )
         return
-    if st.session_state.pop("sql_was_running", False):
+    if was_running:
         st.rerun()  # the whole page: its button may be pressed again, and nothing ticks any more
     if isinstance(outcome, Failure):
         _show_failure(statement, outcome)
@@ -126,18 +131,28 @@ def _show_result(result: Result) -> None:
     table = explore_table.of_rows(result.columns, result.rows)
     rows = result.rows
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        more = f"the first {len(rows):,} rows; there are more" if result.is_cut else (
-            f"{len(rows):,} row{'' if len(rows) == 1 else 's'}"
-        )  # fmt: skip
+        count = f"{len(rows):,} row{'' if len(rows) == 1 else 's'}"
+        more = f"the first {count}; there are more" if result.is_cut else count
         st.caption(f"{more} · {result.seconds:.2f} s", width="content")
         st.download_button(
-            "CSV", partial(explore_table.as_csv, table), "statement.csv", "text/csv",
-            icon=":material/download:", type="tertiary", on_click="ignore", key="sql_csv",
-        )  # fmt: skip
+            "CSV",
+            partial(explore_table.as_csv, table),
+            "statement.csv",
+            "text/csv",
+            icon=":material/download:",
+            type="tertiary",
+            on_click="ignore",
+            key="sql_csv",
+        )
         st.download_button(
-            "XLSX", partial(explore_table.as_xlsx, table), "statement.xlsx",
-            icon=":material/download:", type="tertiary", on_click="ignore", key="sql_xlsx",
-        )  # fmt: skip
+            "XLSX",
+            partial(explore_table.as_xlsx, table),
+            "statement.xlsx",
+            icon=":material/download:",
+            type="tertiary",
+            on_click="ignore",
+            key="sql_xlsx",
+        )
     if rows:
         components.list_table(
             explore_view.result_rows(rows),

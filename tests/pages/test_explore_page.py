@@ -17,7 +17,7 @@ from etl import settings as settings_module
 from etl.db import reporting
 from etl.db.embedded import EmbeddedServer
 from tests.conftest import FAST
-from tests.pages.conftest import words
+from tests.pages.conftest import ENTRY, words
 
 HOSTILE = "<b>Bold</b> [x](http://evil.example) $1 :red[y]"
 
@@ -187,6 +187,27 @@ def test_what_the_address_cannot_mean_is_ignored(explore: Callable[..., AppTest]
     assert table(at)[-1] == ["Total", 2750.5]
     at = explore(by="Region", **{"and": "Region", "top": "-1", "across": "true"})
     assert table(at)[-1] == ["Total", 2750.5]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"measure": ["Total Sales", "Pieces", "Gross Sales", "Discount Given", "Transactions"]},
+        {"measure": ["Pieces", "Pieces"]},
+        {"top": "99999999999999999999", "from": "0001-01-01", "to": "9999-12-31"},
+        {"compare": "A year before", "from": "2023-01-15", "to": "2023-01-15", "by": "Day"},
+    ],
+)
+def test_an_address_out_of_bounds_is_no_crash(
+    filled: Engine, open_page: Open, query: dict[str, str | list[str]]
+) -> None:
+    at = AppTest.from_file(str(ENTRY), default_timeout=30)
+    at.switch_page("../pages/explore.py")
+    for key, value in query.items():
+        at.query_params[key] = value
+    at.run()
+    assert not at.exception
+    assert at.dataframe[0].value.iloc[-1, 0] == "Total"
 
 
 def test_hostile_names_are_only_text(explore: Callable[..., AppTest], filled: Engine) -> None:

@@ -45,6 +45,8 @@ def test_the_operator_is_named(open_page: Open) -> None:
         ("rules", {"feed": "<b>", "severity": "x", "state": "'", "page": "-1"}),
         ("rules", {"rule": 999}),
         ("rules", {"rule": "9" * 18, "edit": "x"}),
+        ("explore", {"tab": "Named queries", "query": "'; drop table x", "plan": "x"}),
+        ("explore", {"tab": "SQL", "sql_text": "drop table x", "by": "<b>", "from": "x"}),
         ("alerts", {"show": "nonsense", "kind": "<b>", "state": "x", "page": "-1"}),
         ("alerts", {"show": "rules", "rule": "9" * 18}),
         ("alerts", {"show": "channels", "channel": "x"}),
