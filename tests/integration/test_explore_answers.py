@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, text
 
 from app import explore, explore_table
 from app.explore import Answer, ExploreError, Mark, Question
-from app.metrics import DIMENSIONS, MEASURE_BY_NAME, MEASURES
+from app.metrics import DIMENSIONS, MEASURE_BY_NAME, MEASURES, METRICS
 from app.report import Filters
 
 CENT = Decimal("0.01")
@@ -78,6 +78,12 @@ def connection(engine: Engine) -> Iterator[Connection]:
                 " insert_date, update_date) values (:id, 'x', :region, :inferred, now(), now())"
             ),
             [{"id": id_, "region": r, "inferred": i} for id_, (r, i) in CUSTOMERS.items()],
+        )
+        opened.execute(
+            text(
+                "insert into gold.dim_date values ('2024-12-31', 2024, 4, 12, 31, '2024-12-01',"
+                " 'December', 'Dec 2024', 2, 'Tuesday')"
+            )
         )
         opened.execute(
             text("insert into gold.products values (:id, :name, :category, now(), now())"),
@@ -144,6 +150,18 @@ FOURS = [ALL[place : place + 4] for place in range(0, len(ALL), 4)]
 def test_everything_of_the_catalogue_is_tested() -> None:
     assert set(KEYS) == {dimension.name for dimension in DIMENSIONS}
     assert set(VALUES) == {measure.name for measure in MEASURES}
+
+
+def test_the_expressions_are_the_definitions(connection: Connection) -> None:
+    last = connection.execute(text("select max(date) from gold.dim_date")).scalar()
+    for metric in METRICS:
+        table = "gold.transactions as t" if metric.is_sliced else "gold.customers as c"
+        defined = connection.execute(text(metric.sql)).scalar_one()
+        bound = {"ytd_start": last and last.replace(month=1, day=1), "ytd_end": last}
+        expressed = text(f"select {metric.expression} from {table}")
+        assert connection.execute(expressed, bound).scalar_one() == defined, metric.name
+    for measure in MEASURES:
+        assert connection.execute(text(measure.sql)).scalar_one() == VALUES[measure.name](SALES)
 
 
 def chosen(filters: Filters, some: Sequence[Sale] = SALES) -> list[Sale]:

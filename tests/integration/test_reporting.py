@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.engine import make_url
 
 from etl import settings as settings_module
 from etl.db import reporting, sql_box
@@ -304,6 +305,34 @@ def test_a_role_that_may_do_more_is_not_used(database_url: str) -> None:
     assert one.wait(10)
     assert isinstance(one.outcome, Failure)
     assert "may do more than read gold" in one.outcome.message
+
+
+def test_on_a_server_by_url_the_setting_gives_the_password(
+    engine: Engine, database_url: str, readers: Readers
+) -> None:
+    given = make_url(database_url).set(username="sql_box", password="a password/of its own")
+    settings = settings_module.load(
+        home=Path.cwd(), sql_box_url=given.render_as_string(hide_password=False)
+    )
+    try:
+        provided = reporting.provide(engine, database_url, settings, None)
+        assert provided == reporting.Provided()
+        assert settings.sql_box_url is not None
+        one = Statement(settings.sql_box_url.get_secret_value(), "select current_user")
+        one.start()
+        assert one.wait(10)
+        assert isinstance(one.outcome, Result)
+        assert one.outcome.rows == (("sql_box",),)
+    finally:
+        (readers.folder / "password-sql_box").unlink()
+        again = reporting.provide(
+            engine, database_url, settings, EmbeddedServer(readers.folder, options=FAST)
+        )
+        readers.urls.update(again.urls)
+
+
+def test_an_empty_setting_means_no_sql_box() -> None:
+    assert settings_module.load(home=Path.cwd(), sql_box_url="").sql_box_url is None
 
 
 def test_a_role_that_may_not_create_roles_leaves_them_alone(
