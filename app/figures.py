@@ -20,8 +20,8 @@ from app import context
 from app import report as reports
 from app.cube import Customers, Database, Filters, Months
 from app.metrics import Row
-from app.periods import Compare, Period
-from app.report import Level, Picks, Report
+from app.periods import Compare, Level, Period
+from app.report import Picks, Report
 from etl.db import queries
 from etl.errors import RevenueError
 

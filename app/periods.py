@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Compare = Literal["previous", "year_before"]
+Level = Literal["year", "month", "day"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class Period:
         return cls(start=start, end=end) if start <= end else None
 
     @classmethod
-    def of(cls, start: dt.date, level: str) -> Period:
+    def of(cls, start: dt.date, level: Level) -> Period:
         """Return the year, month or day that starts on a day."""
         if level == "year":
             return cls(start=start, end=start.replace(month=12, day=31))

