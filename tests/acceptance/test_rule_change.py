@@ -99,8 +99,7 @@ def test_a_changed_rule_does_what_was_predicted_and_is_put_back(
     try_it(page, engine)
     caught, released = figure(page, "Newly caught"), figure(page, "Newly released")
     rows, money = figure(page, "Rows in silver"), figure(page, "Revenue, USD")
-    counts = ("Invalid records", "Inserted", "Updated", "Unchanged")
-    predicted = [figure(page, label) for label in counts]
+    invalid = figure(page, "Invalid records")
     assert caught > 0
     assert released == 0
     assert money < before[0].kpis["total_sales"]
@@ -109,8 +108,7 @@ def test_a_changed_rule_does_what_was_predicted_and_is_put_back(
     run = activate_and_judge_again(page, engine)
     said = revenue(app.home, "metrics")["kpis"]
     assert (Decimal(said["total_sales"]), said["transactions"]) == (money, rows)
-    names = ("invalid_records", "inserted_rows", "updated_rows", "unchanged_rows")
-    assert [run[name] for name in names] == predicted
+    assert run["invalid_records"] == invalid
     assert sum(truth(engine)[1].values()) == sum(before[1].values()) + caught
 
     open_page(app, page, f"rules?rule={rule['rule_id']}")
