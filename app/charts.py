@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
@@ -21,6 +22,8 @@ from app.metrics import Number, Row, exact_money
 from app.periods import Level, Period
 
 CONFIG = {"displayModeBar": False}
+_PNG_SCALE = 2  # image pixels for each of the screen's: sharp in a document
+_FILE_CHARACTERS = 80
 HEIGHT = 270  # pixels
 BARS = 10  # across, of one chart; what is beyond is added up in a last one
 COLUMNS = 7
@@ -30,6 +33,24 @@ _LABELLED_MONTHS = 13
 _OTHERS = "Others"
 _DIMMED = 0.3  # what is not picked
 _UNITS = ((Decimal(10**10), Decimal(10**9), "B"), (Decimal(10**7), Decimal(10**6), "M"))
+
+
+def chart_config(name: str, title: str) -> dict[str, Any]:
+    """Return the configuration of a chart that can be taken home as a PNG, by one button.
+
+    The file is named after the tile's `title`, or `name` when that has no plain letters.
+    """
+    words = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")
+    return {
+        "displayModeBar": True,
+        "displaylogo": False,
+        "modeBarButtons": [["toImage"]],
+        "toImageButtonOptions": {
+            "filename": words[:_FILE_CHARACTERS].rstrip("_") or name,
+            "format": "png",
+            "scale": _PNG_SCALE,
+        },
+    }
 
 
 def unit(rows: Sequence[Row], column: str) -> tuple[Decimal, str]:

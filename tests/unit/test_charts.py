@@ -240,3 +240,13 @@ def test_changes_of_money_have_a_side_and_exact_hovers() -> None:
     upright = charts.money_changes(groups, "USD", orientation="v")
     assert list(upright.data[0].y) == [-1234.5, 0.1]
     assert "<a" not in str(upright.to_plotly_json())
+
+
+def test_a_chart_is_taken_home_as_a_picture_named_after_it() -> None:
+    config = charts.chart_config("sales_by_region", "Sales by Region (K) / <2024>")
+    assert config["modeBarButtons"] == [["toImage"]]
+    assert config["displayModeBar"] is True
+    picture = config["toImageButtonOptions"]
+    assert picture == {"filename": "sales_by_region_k_2024", "format": "png", "scale": 2}
+    assert charts.chart_config("x", "売上")["toImageButtonOptions"]["filename"] == "x"
+    assert len(charts.chart_config("x", "a" * 500)["toImageButtonOptions"]["filename"]) == 80
