@@ -143,11 +143,12 @@ class _Model:
         }
         for kind, name in sorted(there - set(referred)):
             yield path, f"ref {kind} {name} is missing"
-        for kind, name in referred:
-            if (kind, name) not in there:
-                yield path, f"ref {kind} {name} refers to nothing"
-            if referred.count((kind, name)) > 1:
-                yield path, f"ref {kind} {name} is there twice"
+        for reference in referred:
+            what = f"ref {reference[0]} {reference[1]}"
+            if reference not in there:
+                yield path, f"{what} refers to nothing"
+            if referred.count(reference) > 1:
+                yield path, f"{what} is there twice"
 
     def _role(self) -> dict[str, tuple[str, Node]]:
         return {
