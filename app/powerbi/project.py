@@ -109,11 +109,10 @@ def project_zip(of: Source) -> bytes:
 
 def read(folder: Path) -> dict[str, bytes]:
     """Return every file below the folder by its path, as `files` does."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
+    found = {
+        path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()
     }
+    return {name: found[name].read_bytes() for name in sorted(found)}
 
 
 def _platform(kind: str) -> str:

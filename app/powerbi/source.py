@@ -9,12 +9,14 @@ from enum import StrEnum
 
 from sqlalchemy.engine import make_url
 
+from etl.db import embedded
 from etl.errors import SettingsError
-from etl.settings import EMBEDDED, Settings
+from etl.settings import Settings
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 _LONGEST_NAME = 63  # bytes; PostgreSQL cuts longer names
 _HIGHEST_PORT = 65535
+DEFAULT_HOST = "localhost"
 PORT = 5432
 
 
@@ -40,9 +42,9 @@ class Source:
     Raises SettingsError when a part cannot be one.
     """
 
-    host: str = "localhost"
+    host: str = DEFAULT_HOST
     port: int = PORT
-    database: str = "revenue"
+    database: str = embedded.NAME
     mode: Mode = Mode.IMPORT
 
     def __post_init__(self) -> None:
@@ -68,29 +70,30 @@ def configured(
 ) -> Source:
     """Return the database of the settings, each part replaced by what is given.
 
-    Raises SettingsError when the settings do not say the port: the embedded server takes a free one
-    at each start unless REVENUE_DATABASE_PORT names it.
+    The embedded server keeps the port of its first start. Raises SettingsError before that one, unless
+    the port is given.
     """
     if settings.is_embedded:
+        server = embedded.EmbeddedServer(settings.database)
         known: tuple[str | None, int | None, str | None] = (
-            "127.0.0.1",
-            settings.database_port,
-            "revenue",
+            embedded.HOST,
+            settings.database_port or server.remembered_port(),
+            embedded.NAME,
         )
     else:
         url = make_url(settings.database_url.get_secret_value())
         name = f"[{url.host}]" if url.host and ":" in url.host else url.host
-        known = (name or "localhost", url.port or PORT, url.database or url.username)
+        known = (name or DEFAULT_HOST, url.port or PORT, url.database or url.username)
     port = port or known[1]
     if port is None:
         raise SettingsError(
-            f"the embedded server ({EMBEDDED}) takes a free port at each start; give --port, or set "
-            "REVENUE_DATABASE_PORT so that it keeps one"
+            "the embedded server has no port before its first start; start it with `revenue up`, or "
+            "give --port"
         )
     return Source(
-        host=host or known[0] or "localhost",
+        host=host or known[0] or DEFAULT_HOST,
         port=port,
-        database=database or known[2] or "revenue",
+        database=database or known[2] or embedded.NAME,
         mode=mode,
     )
 
