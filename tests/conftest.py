@@ -42,6 +42,7 @@ begin
     loop
         execute 'delete from ' || name;
     end loop;
+    delete from gold.daily_sales;
     delete from gold.transactions;
     delete from gold.customers;
     delete from gold.products;

@@ -204,7 +204,7 @@ where
 
 -- name: sales_in_gold
 -- gold.transactions = silver.sales, row for row; and the money of silver, by the formula, equals
--- the money of gold.
+-- the money of gold, and of the rollup.
 with silver as (
     select
         count(*) as sales,
@@ -214,6 +214,11 @@ with silver as (
 
 gold as (
     select count(*) as sales, coalesce(sum(total_value), 0) as money from gold.transactions
+),
+
+rollup as (
+    select coalesce(sum(transactions), 0) as sales, coalesce(sum(sales), 0) as money
+    from gold.daily_sales
 )
 
 select
@@ -222,7 +227,13 @@ select
 from silver, gold
 union all
 select 'money: silver.sales = gold.transactions', silver.money, gold.money
-from silver, gold;
+from silver, gold
+union all
+select 'rows: gold.transactions = gold.daily_sales', gold.sales, rollup.sales
+from gold, rollup
+union all
+select 'money: gold.transactions = gold.daily_sales', gold.money, rollup.money
+from gold, rollup;
 
 -- name: promoted_rows
 -- Gold holds as many sales as promotions left there.
@@ -244,3 +255,23 @@ select
         from gold.transactions
     ), (select count(*) from gold.dim_date)) as left_side,
     (select count(*) from gold.dim_date) as right_side;
+
+-- name: whole_rollup
+-- Every group of the rollup is what its sales make up.
+with whole as (
+    select
+        t.transaction_date, t.region, t.product_id, c.region,
+        count(*), sum(t.quantity), sum(t.total_value),
+        count(*) filter (where t.total_value > 1000),
+        coalesce(sum(t.total_value) filter (where t.total_value > 1000), 0)
+    from gold.transactions as t
+    join gold.customers as c on c.customer_id = t.customer_id
+    group by t.transaction_date, t.region, t.product_id, c.region
+)
+
+select
+    'groups: gold.daily_sales as gold.transactions make it up' as leg,
+    (select count(*) from (select * from whole union select * from gold.daily_sales) as either)
+        as left_side,
+    (select count(*) from (select * from whole intersect select * from gold.daily_sales) as equal)
+        as right_side;
