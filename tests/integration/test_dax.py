@@ -18,10 +18,11 @@ import pytest
 from sqlalchemy import Engine, text
 
 from app import report as reports
+from app.cube import Filters
 from app.metrics import METRICS, Metric
 from app.powerbi import project, tmdl_reader
 from app.powerbi.source import Source
-from app.report import Filters
+from tests.gold import gold_changed
 
 dax = pytest.importorskip(
     "pbix_mcp.dax.engine",
@@ -143,6 +144,7 @@ def database(clean: Engine) -> Engine:
                 for place, sale in enumerate(sales(chance))
             ],
         )
+        gold_changed(connection)
     return clean
 
 
@@ -336,6 +338,20 @@ def test_a_calendar_related_to_nothing_is_noticed(database: Engine, shipped: Shi
     del shipped.relationships[-1]
     noticed = {metric for metric, *_ in differing(database, shipped, few(contexts(), 40))}
     assert {"total_sales", "sales_ytd"} <= noticed
+
+
+def test_a_period_on_the_sales_own_date_would_not_reach_year_to_date(
+    database: Engine, shipped: Shipped
+) -> None:
+    year = Filters(start=dt.date(2022, 1, 1), end=dt.date(2022, 12, 31))
+    by_calendar = filter_context(year)
+    by_sale = {"transactions.transaction_date": by_calendar["dim_date.date"]}
+    with database.connect() as connection:
+        in_sql = reports.kpis(connection, year)["sales_ytd"]
+    right, wrong = shipped.values(by_calendar), shipped.values(by_sale)
+    assert right["Total Sales"] == wrong["Total Sales"]
+    assert Decimal(repr(right["Sales YTD"])) == in_sql
+    assert wrong["Sales YTD"] is None  # the calendar's last year is another one
 
 
 def few(among: Iterator[Filters], count: int) -> Iterator[Filters]:
