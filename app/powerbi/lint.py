@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from app.powerbi import lint_model, lint_report, project
+from app.powerbi import lint_model, lint_report, project, shape
 from app.powerbi.project import PBIDS, PBIP, REPORT, SEMANTIC_MODEL
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -63,10 +63,13 @@ def _all(files: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
             except ValueError as error:
                 yield path, f"is not JSON: {error}"
                 continue
-            if isinstance(content, dict):
-                parsed[path] = content
-            else:
+            if not isinstance(content, dict):
                 yield path, "is not a JSON object"
+                continue
+            differences = list(shape.check(path, content))
+            yield from ((path, message) for message in differences)
+            if not differences:  # what has another shape is looked at no further
+                parsed[path] = content
     yield from _required(files)
     yield from _pbip(parsed)
     yield from _platforms(parsed)
@@ -154,12 +157,9 @@ def _pbip(parsed: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         return
     if parsed[path].get("version") != "4.0":
         yield path, f"version is {parsed[path].get('version')!r}, not '4.0'"
-    reference = parsed[path].get("datasetReference") or {}
-    by_path = reference.get("byPath")
-    if not isinstance(by_path, dict) or set(reference) != {"byPath"}:
-        yield path, "datasetReference must have byPath, not null, and nothing else"
-    elif by_path.get("path") != f"../{SEMANTIC_MODEL}":
-        yield path, f"byPath {by_path.get('path')!r} leads nowhere; it is ../{SEMANTIC_MODEL}"
+    by_path = parsed[path]["datasetReference"]["byPath"]["path"]
+    if by_path != f"../{SEMANTIC_MODEL}":
+        yield path, f"byPath {by_path!r} leads nowhere; it is ../{SEMANTIC_MODEL}"
 
 
 def _platforms(parsed: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -169,12 +169,14 @@ def _platforms(parsed: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if path not in parsed:
             continue
         yield from _schema(parsed, path, project.PLATFORM_SCHEMA)
-        metadata, config = (parsed[path].get(key) or {} for key in ("metadata", "config"))
-        if metadata.get("type") != kind:
-            yield path, f"type is {metadata.get('type')!r}, not {kind!r}"
-        if not metadata.get("displayName"):
-            yield path, "displayName is missing"
-        logical = str(config.get("logicalId"))
+        metadata, config = parsed[path]["metadata"], parsed[path]["config"]
+        if metadata["type"] != kind:
+            yield path, f"type is {metadata['type']!r}, not {kind!r}"
+        if not metadata["displayName"]:
+            yield path, "displayName is empty"
+        if config["version"] != "2.0":
+            yield path, f"config.version is {config['version']!r}, not '2.0'"
+        logical = config["logicalId"]
         if not _UUID.fullmatch(logical):
             yield path, f"logicalId {logical!r} is no UUID"
         if logical in seen:

@@ -137,6 +137,12 @@ class _Model:
         path = self._path("model.tmdl")
         if len(self._nodes("model.tmdl", "model")) != 1:
             yield path, "must hold one model"
+        for node in self._nodes("model.tmdl", "model"):
+            version = node.properties.get("defaultPowerBIDataSourceVersion")
+            if version != "powerBI_V3":
+                yield path, f"defaultPowerBIDataSourceVersion is {version}, not powerBI_V3"
+            if "discourageImplicitMeasures" not in node.properties:
+                yield path, "model must say discourageImplicitMeasures; measures add up"
         referred = [(node.of, node.name) for node in self._nodes("model.tmdl", "ref")]
         there = {("table", name) for name in self.tables} | {
             ("role", name) for name in self._role()
@@ -254,7 +260,14 @@ class _Model:
                 yield f"column {column.name}: isKey must be that of the primary key"
             if column.properties.get("summarizeBy") != "none":
                 yield f"column {column.name}: summarizeBy must be none; measures add up"
+            if given not in {"string", "boolean"} and not column.properties.get("formatString"):
+                yield f"column {column.name} has no formatString"
+            if of.name in models.HIDDEN and "isHidden" not in column.properties:
+                yield f"column {column.name} must be hidden; it serves no analysis"
+            wanted = models.SORTED_BY.get((name, column.name))
             sort = column.properties.get("sortByColumn")
+            if wanted and sort is None:
+                yield f"column {column.name} must be sorted by {wanted}"
             if sort is not None and sort not in there:
                 yield f"column {column.name} is sorted by {sort}, which {name} has not"
 

@@ -41,8 +41,8 @@ def check(
     if path in parsed and parsed[path].get("version") != report.VERSION:
         yield path, f"version is {parsed[path].get('version')!r}, not {report.VERSION!r}"
     yield from _theme(parsed, folder, files)
-    yield from _pages(parsed, definition)
-    yield from _visuals(parsed, definition, model)
+    yield from _pages(parsed, definition, files)
+    yield from _visuals(parsed, definition, model, files)
 
 
 def _schema(parsed: Mapping[str, Any], path: str, wanted: str) -> Found:
@@ -90,8 +90,11 @@ def _theme_content(own: str, content: dict[str, Any]) -> Iterator[str]:
         yield f"name is {content.get('name')!r}, not that of its file, {own!r}"
     for key in content.keys() - theme.KEYS:
         yield f"unknown theme key {key!r}"
-    colors = [*content.get("dataColors", [])]
-    colors += [
+    given = content.get("dataColors")
+    if not isinstance(given, list) or not given:
+        yield "dataColors is not a list of colours"
+        given = []
+    colors = given + [
         content[key]
         for key in ("foreground", "background", "tableAccent", "foregroundNeutralSecondary")
         if key in content
@@ -101,11 +104,11 @@ def _theme_content(own: str, content: dict[str, Any]) -> Iterator[str]:
             yield f"colour {color!r} is not #RRGGBB"
 
 
-def _pages(parsed: Mapping[str, Any], definition: str) -> Found:
+def _pages(parsed: Mapping[str, Any], definition: str, files: Mapping[str, bytes]) -> Found:
     listing = f"{definition}/pages/pages.json"
     pages = {
         found[1]: path
-        for path in parsed
+        for path in files
         if (found := re.fullmatch(rf"{definition}/pages/([^/]+)/page\.json", path))
     }
     if listing in parsed:
@@ -120,6 +123,8 @@ def _pages(parsed: Mapping[str, Any], definition: str) -> Found:
         if parsed[listing].get("activePageName") not in pages:
             yield listing, f"activePageName {parsed[listing].get('activePageName')!r} is no page"
     for folder, path in pages.items():
+        if path not in parsed:
+            continue
         page = parsed[path]
         yield from _schema(parsed, path, report.PAGE_SCHEMA)
         yield from ((path, message) for message in _names("page", folder, page.get("name")))
@@ -128,8 +133,10 @@ def _pages(parsed: Mapping[str, Any], definition: str) -> Found:
                 path,
                 f"page {folder} is not {report.WIDTH} × {report.HEIGHT} pixels",
             )
-        if not page.get("displayName"):
+        if not page["displayName"]:
             yield path, f"page {folder} has no displayName"
+        if page["displayOption"] not in {"FitToPage", "FitToWidth", "ActualSize"}:
+            yield path, f"page {folder}: displayOption {page['displayOption']!r} is not known"
 
 
 def _names(kind: str, folder: str, name: Any) -> Iterator[str]:
@@ -139,20 +146,21 @@ def _names(kind: str, folder: str, name: Any) -> Iterator[str]:
         yield f"{kind} {name!r}: its name is not that of its folder, {folder!r}"
 
 
-def _visuals(parsed: Mapping[str, Any], definition: str, model: Known) -> Found:
+def _visuals(
+    parsed: Mapping[str, Any], definition: str, model: Known, files: Mapping[str, bytes]
+) -> Found:
     seen: dict[str, str] = {}
     orders: dict[int, str] = {}
     titles: dict[str, Any] = {visual.name: visual for visual in report.visuals()}
-    there = set()
+    there = {path.split("/")[-2] for path in files if path.endswith("/visual.json")}
     for path, visual in parsed.items():
         found = re.fullmatch(rf"{definition}/pages/([^/]+)/visuals/([^/]+)/visual\.json", path)
         if found is None:
             continue
         name = visual.get("name")
-        there.add(name)
         yield from _schema(parsed, path, report.VISUAL_SCHEMA)
         yield from ((path, message) for message in _names("visual", found[2], name))
-        if f"{definition}/pages/{found[1]}/page.json" not in parsed:
+        if f"{definition}/pages/{found[1]}/page.json" not in files:
             yield path, f"visual {name}: its page {found[1]} has no page.json"
         if name in seen:
             yield path, f"visual {name}: its name is that of {seen[name]} too"
@@ -166,7 +174,7 @@ def _visuals(parsed: Mapping[str, Any], definition: str, model: Known) -> Found:
         except (AttributeError, KeyError, TypeError):
             messages = ["is not of the shape that PBIR has"]
         yield from ((path, f"visual {name}: {message}") for message in messages)
-    pages = [path for path in parsed if path.endswith("/page.json")]
+    pages = [path for path in files if path.endswith("/page.json")]
     if pages:
         for name in titles.keys() - there:
             yield pages[0], f"visual {name} ({titles[name].title}) is missing"
@@ -228,14 +236,7 @@ def _title(content: dict[str, Any]) -> str:
 
 
 def _position(position: dict[str, Any]) -> Iterator[str]:
-    x, y, width, height = (position.get(key) for key in ("x", "y", "width", "height"))
-    if not all(isinstance(value, int | float) for value in (x, y, width, height)):
-        yield "its position needs x, y, width and height"
-        return
-    assert x is not None
-    assert y is not None
-    assert width is not None
-    assert height is not None
+    x, y, width, height = (position[key] for key in ("x", "y", "width", "height"))
     if (
         min(x, y) < 0
         or min(width, height) <= 0

@@ -55,14 +55,14 @@ _TYPE_FORMATS = MappingProxyType(
         "smallint": "0",
     }
 )
-_SORTED_BY = MappingProxyType(
+SORTED_BY = MappingProxyType(
     {
         ("dim_date", "month_name"): "month",
         ("dim_date", "month_label"): "month_start",
         ("dim_date", "weekday_name"): "weekday",
     }
 )
-_HIDDEN = frozenset({"insert_date", "update_date"})
+HIDDEN = frozenset({"insert_date", "update_date"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,10 +166,10 @@ def _table(table: gold.Table, joined: set[tuple[str, str]]) -> ModelTable:
                 type=TYPES[column.family],
                 description=column.comment,
                 format=_FORMATS.get((table.name, column.name), _TYPE_FORMATS.get(column.family)),
-                sorted_by=_SORTED_BY.get((table.name, column.name)),
+                sorted_by=SORTED_BY.get((table.name, column.name)),
                 is_day=column.family == "date",
                 is_key=column.is_key,
-                is_hidden=column.name in _HIDDEN or (table.name, column.name) in joined,
+                is_hidden=column.name in HIDDEN or (table.name, column.name) in joined,
             )
             for column in table.columns
         ),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -448,6 +450,17 @@ FAULTS = {
         "transaction_date",
         "no foreign key",
     ),
+    "an old data source version": fault(
+        swap(f"{MODEL}/model.tmdl", "powerBI_V3", "powerBI_V1"),
+        f"{MODEL}/model.tmdl",
+        "defaultPowerBIDataSourceVersion",
+    ),
+    "an audit column in sight": fault(
+        swap(PRODUCTS, "\t\tisHidden\n", "", times=1), PRODUCTS, "insert_date", "hidden"
+    ),
+    "months in the order of the alphabet": fault(
+        swap(CALENDAR, "\t\tsortByColumn: month\n", ""), CALENDAR, "month_name", "sorted by month"
+    ),
     # report
     "a newer schema of the report": fault(
         swap(f"{REPORT}/report.json", "report/3.0.0", "report/3.3.0"),
@@ -549,7 +562,9 @@ FAULTS = {
         swap(CARD, '"Value": "\'Total Sales\'"', '"Value": "\'\'"'), CARD, "no title"
     ),
     "a visual of another shape": fault(
-        swap(CARD, '"queryState": {', '"queryState": null, "was": {'), CARD, "shape"
+        swap(CARD, '"queryState": {', '"queryState": null, "was": {'),
+        CARD,
+        "visual.query.queryState is null",
     ),
     "Top 5 without a filter": fault(
         swap(TOP, '"type": "TopN"', '"type": "Advanced"'), TOP, "Top 5", "TopN"
@@ -559,6 +574,16 @@ FAULTS = {
     "Top 5 by a source that its query has not": fault(
         swap(TOP, '"Source": "m"', '"Source": "z"'), TOP, "'z'"
     ),
+    "a formatting value that is no literal": fault(
+        swap(CARD, '"Value": "0D"', '"Value": "automatic"'),
+        CARD,
+        "labelDisplayUnits",
+        "'automatic'",
+    ),
+    "a key that PBIR has not": fault(
+        swap(CARD, '"drillFilterOtherVisuals"', '"drillOthers"'), CARD, "drillOthers", "not known"
+    ),
+    "a page without size": fault(swap(PAGE, '  "height": 720,\n', ""), PAGE, "height", "missing"),
     # theme
     "a theme of another name": fault(
         swap(THEME, '"name": "CustomerRevenue.json"', '"name": "Revenue"'), THEME, "'Revenue'"
@@ -622,6 +647,31 @@ def test_a_seeded_fault_is_found(name: str) -> None:
 )
 def test_the_real_project_is_clean(mode: Mode, source: dict[str, str]) -> None:
     assert lint.lint(project.files(Source(mode=mode, **source))) == []
+
+
+def places(content: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the way to each value inside the content."""
+    inside = content.items() if isinstance(content, dict) else enumerate(content)
+    for key, value in inside:
+        yield (*way, key)
+        if isinstance(value, dict | list):
+            yield from places(value, (*way, key))
+
+
+def test_no_shape_of_json_breaks_the_linter() -> None:
+    chance = random.Random(3)
+    paths = [path for path in sound(Mode.IMPORT) if not path.endswith(".tmdl")]
+    for _ in range(80):
+        files = sound(Mode.IMPORT)
+        path = chance.choice(paths)
+        content = json.loads(files[path])
+        *way, last = chance.choice(list(places(content)))
+        inner = content
+        for key in way:
+            inner = inner[key]
+        inner[last] = chance.choice((None, 7, [], {}, [[]], {"x": None}))
+        files[path] = (json.dumps(content) + "\n").encode()
+        assert all(finding.file in files for finding in lint.lint(files))
 
 
 def test_there_are_faults_of_every_kind() -> None:
