@@ -88,19 +88,11 @@ def _theme(parsed: Mapping[str, Any], folder: str, files: Mapping[str, bytes]) -
 def _theme_content(own: str, content: dict[str, Any]) -> Iterator[str]:
     if content.get("name") != own:
         yield f"name is {content.get('name')!r}, not that of its file, {own!r}"
-    for key in content.keys() - theme.KEYS:
-        yield f"unknown theme key {key!r}"
-    given = content.get("dataColors")
-    if not isinstance(given, list) or not given:
-        yield "dataColors is not a list of colours"
-        given = []
-    colors = given + [
-        content[key]
-        for key in ("foreground", "background", "tableAccent", "foregroundNeutralSecondary")
-        if key in content
-    ]
+    colors = [*content["dataColors"]]
+    colors += [content[key] for key in theme.COLOR_KEYS if key in content]
+    colors += [one["color"] for one in content.get("textClasses", {}).values() if "color" in one]
     for color in colors:
-        if not _COLOR.fullmatch(str(color)):
+        if not _COLOR.fullmatch(color):
             yield f"colour {color!r} is not #RRGGBB"
 
 
@@ -169,11 +161,7 @@ def _visuals(
         if order in orders:
             yield path, f"visual {name}: its tabOrder {order} is that of {orders[order]} too"
         orders[order] = name
-        try:
-            messages = list(_visual(visual, model))
-        except (AttributeError, KeyError, TypeError):
-            messages = ["is not of the shape that PBIR has"]
-        yield from ((path, f"visual {name}: {message}") for message in messages)
+        yield from ((path, f"visual {name}: {message}") for message in _visual(visual, model))
     pages = [path for path in files if path.endswith("/page.json")]
     if pages:
         for name in titles.keys() - there:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from app.powerbi import theme
 from app.powerbi.project import PBIDS, PBIP
 
 _WORDS = {str: "a text", int: "a number", bool: "true or false", dict: "an object", list: "a list"}
@@ -60,6 +61,32 @@ _TEXTBOX = {
         }
     ]
 }
+_NAMED = {"Name": str, "Entity": str, "Type": int}
+_SUBQUERY = {
+    "Version": int,
+    "From": [_NAMED],
+    "Select": [{"Column": _COLUMN, "Name": str}],
+    "OrderBy?": [{"Direction": int, "Expression": FIELD}],
+    "Top": int,
+}
+_FILTER = {
+    "Version": int,
+    "From": [
+        {
+            "Name": str,
+            "Type": int,
+            "Entity?": str,
+            "Expression?": {"Subquery": {"Query": _SUBQUERY}},
+        }
+    ],
+    "Where": [
+        {
+            "Condition": {
+                "In": {"Expressions": [FIELD], "Table": {"SourceRef": {"Source": str}}},
+            }
+        }
+    ],
+}
 VISUAL: dict[str, Any] = {
     "$schema": str,
     "name": str,
@@ -95,10 +122,21 @@ VISUAL: dict[str, Any] = {
                 "name": str,
                 "field": FIELD,
                 "type": str,
-                "filter": {"Version": int, "From": [dict], "Where": [{"Condition": Each(dict)}]},
+                "filter": _FILTER,
             }
         ]
     },
+}
+# a key that is not known makes Power BI refuse the theme
+THEME = {
+    "name": str,
+    "dataColors": [str],
+    **dict.fromkeys(
+        (f"{key}?" for key in theme.COLOR_KEYS),
+        str,
+    ),
+    "textClasses?": Each({"fontFace?": str, "fontSize?": int, "color?": str}),
+    "visualStyles?": Each(Each(Each([Each(object)]))),
 }
 _BY_NAME: dict[str, Any] = {
     PBIP: {
@@ -136,7 +174,12 @@ _BY_NAME: dict[str, Any] = {
         "resourcePackages": [
             {"name": str, "type": str, "items": [{"name": str, "path": str, "type": str}]}
         ],
-        "settings?": Each(object),
+        "settings?": {
+            "useStylableVisualContainerHeader?": bool,
+            "exportDataMode?": str,
+            "defaultDrillFilterOtherVisuals?": bool,
+            "useEnhancedTooltips?": bool,
+        },
     },
     "pages.json": {"$schema": str, "pageOrder": [str], "activePageName": str},
     "page.json": {
@@ -154,7 +197,8 @@ _BY_NAME: dict[str, Any] = {
 
 def check(path: str, content: dict[str, Any]) -> Iterator[str]:
     """Yield how the content differs from the shape of its file; nothing where none is known."""
-    shape = _BY_NAME.get(PurePosixPath(path).name)
+    file = PurePosixPath(path)
+    shape = THEME if file.parent.name == "RegisteredResources" else _BY_NAME.get(file.name)
     if shape is None:
         return
     if shape is VISUAL and _is_textbox(content):

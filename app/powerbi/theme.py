@@ -12,25 +12,19 @@ QUIET = "#64748B"
 LINE = "#E2E8F0"
 DATA_COLORS = ("#118DFF", "#12239E", "#E66C37", "#6B007B", "#64748B", "#0F766E")
 FONT = "Segoe UI"
-# what is known to be understood; a key that is not makes Power BI refuse the theme
-KEYS = frozenset(
-    {
-        "name",
-        "dataColors",
-        "foreground",
-        "foregroundNeutralSecondary",
-        "background",
-        "backgroundLight",
-        "tableAccent",
-        "good",
-        "neutral",
-        "bad",
-        "maximum",
-        "center",
-        "minimum",
-        "textClasses",
-        "visualStyles",
-    }
+# the keys that hold one colour
+COLOR_KEYS = (
+    "foreground",
+    "foregroundNeutralSecondary",
+    "background",
+    "backgroundLight",
+    "tableAccent",
+    "good",
+    "neutral",
+    "bad",
+    "maximum",
+    "center",
+    "minimum",
 )
 
 

@@ -589,7 +589,7 @@ FAULTS = {
         swap(THEME, '"name": "CustomerRevenue.json"', '"name": "Revenue"'), THEME, "'Revenue'"
     ),
     "an unknown theme key": fault(
-        swap(THEME, '"dataColors"', '"colors"'), THEME, "unknown theme key", "colors"
+        swap(THEME, '"dataColors"', '"colors"'), THEME, "colors", "not known"
     ),
     "a theme file with a space": fault(
         together(
@@ -598,6 +598,9 @@ FAULTS = {
         ),
         THEME.replace("CustomerRevenue.json", "Customer Revenue.json"),
         "space",
+    ),
+    "a theme without colours": fault(
+        cut(THEME, '  "dataColors"', '  "foreground"'), THEME, "dataColors", "missing"
     ),
     "a theme that is not there": fault(
         drop(THEME), f"{REPORT}/report.json", "CustomerRevenue.json", "no file"
@@ -661,7 +664,7 @@ def places(content: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
 def test_no_shape_of_json_breaks_the_linter() -> None:
     chance = random.Random(3)
     paths = [path for path in sound(Mode.IMPORT) if not path.endswith(".tmdl")]
-    for _ in range(80):
+    for _ in range(40):
         files = sound(Mode.IMPORT)
         path = chance.choice(paths)
         content = json.loads(files[path])
