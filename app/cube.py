@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from sqlalchemy import Connection
 
 from app.metrics import Row
-from app.periods import month_end, month_start
+from app.periods import Period, month_end, month_start
 from etl.db import arrow, queries
 
 UNKNOWN = "Unknown"
@@ -68,16 +68,42 @@ class Customers:
 class Source(Protocol):
     """Where the dashboard's figures come from; what it returns is never changed."""
 
-    def months(self) -> pa.Table:
-        """Return all sales in SCHEMA, one row a month and group; `day` is the month's first."""
+    def months(self) -> Months: ...
 
-    def days(self, month: dt.date) -> pa.Table:
-        """Return the sales of a month in SCHEMA, one row a day and group."""
+    def part(self, days: Period) -> pa.Table:
+        """Return the sales of some days of one month in SCHEMA; `day` is the month's first."""
+
+    def by_day(self, filters: Filters, days: Period) -> list[Row]:
+        """Return day, transactions and sales of each day that has sales which the filters find."""
 
     def customers(self) -> Sequence[Customers]: ...
 
-    def calendar(self) -> tuple[dt.date, dt.date] | None:
+    def calendar(self) -> Period | None:
         """Return the first and last day of the calendar, None while there are no sales."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Months:
+    """All sales by month, in SCHEMA; `day` is the month's first."""
+
+    groups: pa.Table
+
+    @cached_property
+    def of_all_homes(self) -> pa.Table:
+        """Return the groups without their home region, which few filters ask for."""
+        others = [name for name in SCHEMA.names if name not in {*AMOUNTS, "home_region"}]
+        found = self.groups.group_by(others).aggregate([(name, "sum") for name in AMOUNTS])
+        homes = pa.repeat("", len(found))
+        return (
+            found.rename_columns([*others, *AMOUNTS])
+            .append_column("home_region", homes)
+            .select(SCHEMA.names)
+        )
+
+    @cached_property
+    def known(self) -> frozenset[dt.date]:
+        """Return the first day of each month that has sales."""
+        return frozenset(self.groups["day"].unique().to_pylist())
 
 
 class Database:
@@ -85,27 +111,41 @@ class Database:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._days: dict[dt.date, pa.Table] = {}
 
-    def months(self) -> pa.Table:
+    def months(self) -> Months:
         return self._months
 
-    def days(self, month: dt.date) -> pa.Table:
-        if month not in self._days:
-            self._days[month] = arrow.read(
-                self._connection, "queries/metrics.days", SCHEMA, month=month
-            )
-        return self._days[month]
+    def part(self, days: Period) -> pa.Table:
+        return arrow.read(
+            self._connection,
+            "queries/metrics.days_of_month",
+            SCHEMA,
+            start=days.start,
+            end=days.end,
+        )
+
+    def by_day(self, filters: Filters, days: Period) -> list[Row]:
+        return queries.rows(
+            self._connection,
+            "queries/metrics.by_day",
+            start=days.start,
+            end=days.end,
+            regions=list(filters.regions),
+            home_regions=list(filters.home_regions),
+            products=list(filters.products),
+            categories=list(filters.categories),
+            known_region_only=filters.known_region_only,
+        )
 
     def customers(self) -> Sequence[Customers]:
         return self._customers
 
-    def calendar(self) -> tuple[dt.date, dt.date] | None:
+    def calendar(self) -> Period | None:
         return self._calendar
 
     @cached_property
-    def _months(self) -> pa.Table:
-        return arrow.read(self._connection, "queries/metrics.months", SCHEMA)
+    def _months(self) -> Months:
+        return Months(groups=arrow.read(self._connection, "queries/metrics.months", SCHEMA))
 
     @cached_property
     def _customers(self) -> Sequence[Customers]:
@@ -113,11 +153,11 @@ class Database:
         return tuple(Customers(**row) for row in found)
 
     @cached_property
-    def _calendar(self) -> tuple[dt.date, dt.date] | None:
+    def _calendar(self) -> Period | None:
         found = queries.row(self._connection, "queries/metrics.calendar")
         assert found is not None
         first, last = found["first_day"], found["last_day"]
-        return None if first is None else (first, last)
+        return None if first is None else Period(start=first, end=last)
 
 
 # Selections -----------------------------------------------------------------------------
@@ -136,7 +176,7 @@ class Selection:
 
     def by(self, column: str, *, most: int | None = None, amount: str = "sales") -> list[Row]:
         """Return AMOUNTS of each value of a column, the largest amount first, at most `most`."""
-        found = _added_up(self.groups, column)
+        found = self._added_up(column)
         order = [(amount, "descending"), (column, "ascending")]
         places = (
             pc.sort_indices(found, sort_keys=order)
@@ -146,23 +186,25 @@ class Selection:
         return found.take(places).to_pylist()  # type: ignore[no-any-return]
 
     def over_time(self, level: str = "month") -> list[Row]:
-        """Return AMOUNTS of each month, year or day that has sales, by its first day, in order."""
-        groups = self.groups
-        if level != "day":
-            first = pc.floor_temporal(groups["day"], unit=level)
-            groups = groups.set_column(0, "day", first.cast(pa.date32()))
-        return _added_up(groups, "day").sort_by("day").to_pylist()  # type: ignore[no-any-return]
+        """Return AMOUNTS of each month or year that has sales, by its first day, in order."""
+        found = self._added_up("day")
+        if level == "year":
+            years = pc.floor_temporal(found["day"], unit="year").cast(pa.date32())
+            found = _added_up(found.set_column(0, "day", years), "day")
+        return found.sort_by("day").to_pylist()  # type: ignore[no-any-return]
 
     def count(self, column: str) -> int:
         """Return how many values a column has."""
-        return int(pc.count_distinct(self.groups[column]).as_py())
+        return len(self._added_up(column))
 
+    def _added_up(self, column: str) -> pa.Table:
+        if column not in self._found:
+            self._found[column] = _added_up(self.groups, column)
+        return self._found[column]
 
-def _added_up(groups: pa.Table, column: str) -> pa.Table:
-    found = groups.group_by(column, use_threads=False).aggregate(
-        [(name, "sum") for name in AMOUNTS]
-    )
-    return found.rename_columns([column, *AMOUNTS])
+    @cached_property
+    def _found(self) -> dict[str, pa.Table]:
+        return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,52 +212,62 @@ class Cube:
     """Selections over a source; each is worked out once."""
 
     source: Source
-    _found: dict[tuple[Filters, bool], Selection] = field(default_factory=dict, repr=False)
+    _found: dict[Filters, Selection] = field(default_factory=dict, repr=False)
 
-    def select(self, filters: Filters, *, is_daily: bool = False) -> Selection:
-        """Return the sales that the filters find.
-
-        `is_daily`: `day` is the day of the sale; otherwise that or the first of its month.
-        """
-        key = filters, is_daily
-        if key not in self._found:
-            parts = [_wanted(part, filters) for part in self._parts(filters, is_daily=is_daily)]
+    def select(self, filters: Filters) -> Selection:
+        """Return the sales that the filters find."""
+        if filters not in self._found:
+            parts = [_wanted(part, filters) for part in self._parts(filters)]
             groups = pa.concat_tables(parts) if parts else SCHEMA.empty_table()
-            self._found[key] = Selection(groups=groups.combine_chunks())
-        return self._found[key]
+            self._found[filters] = Selection(groups=groups.combine_chunks())
+        return self._found[filters]
 
-    def _parts(self, filters: Filters, *, is_daily: bool) -> Iterator[pa.Table]:
+    def by_day(self, filters: Filters) -> list[Row]:
+        """Return day, transactions and sales of each day that has sales, in order."""
+        calendar = self.source.calendar()
+        if calendar is None:
+            return []
+        days = Period.within(
+            max(filters.start or calendar.start, calendar.start),
+            min(filters.end or calendar.end, calendar.end),
+        )
+        return self.source.by_day(filters, days) if days else []
+
+    def _parts(self, filters: Filters) -> Iterator[pa.Table]:
+        """Yield the whole months of the period, then what is left of those that it cuts."""
         months = self.source.months()
-        if not len(months) or filters.is_backwards:
+        if filters.is_backwards:
             return
         first, last = filters.start or dt.date.min, filters.end or dt.date.max
-        if is_daily:
-            cut = {month for month in self._known if first <= month_end(month) and month <= last}
-        else:
-            cut = {month_start(first), month_start(last)} & self._known
-            cut = {month for month in cut if first > month or last < month_end(month)}
-            whole = pc.and_(
-                pc.greater_equal(months["day"], pa.scalar(first, pa.date32())),
-                pc.less_equal(months["day"], pa.scalar(last, pa.date32())),
+        whole_first = first if first.day == 1 else month_end(first) + dt.timedelta(days=1)
+        is_homely = filters.home_regions or filters.known_region_only
+        groups = months.groups if is_homely else months.of_all_homes
+        if filters.start or filters.end:
+            groups = groups.filter(
+                pc.and_(
+                    pc.greater_equal(groups["day"], pa.scalar(whole_first, pa.date32())),
+                    pc.less_equal(groups["day"], pa.scalar(_last_whole(last), pa.date32())),
+                )
             )
-            if cut:
-                whole = pc.and_not(
-                    whole, pc.is_in(months["day"], value_set=pa.array(sorted(cut), pa.date32()))
-                )
-            yield months.filter(whole)
-        for month in sorted(cut):
-            days = self.source.days(month)
-            if first > month or last < month_end(month):
-                inside = pc.and_(
-                    pc.greater_equal(days["day"], pa.scalar(first, pa.date32())),
-                    pc.less_equal(days["day"], pa.scalar(last, pa.date32())),
-                )
-                days = days.filter(inside)
-            yield days
+        yield groups
+        for month in sorted({month_start(first), month_start(last)} & months.known):
+            days = Period(start=max(first, month), end=min(last, month_end(month)))
+            if not days.is_whole_months:
+                yield self.source.part(days)
 
-    @cached_property
-    def _known(self) -> set[dt.date]:
-        return set(self.source.months()["day"].unique().to_pylist())
+
+def _last_whole(last: dt.date) -> dt.date:
+    """Return the first day of the last month that ends by a day."""
+    if last == month_end(last):
+        return month_start(last)
+    return month_start(month_start(last) - dt.timedelta(days=1))
+
+
+def _added_up(groups: pa.Table, column: str) -> pa.Table:
+    found = groups.group_by(column, use_threads=False).aggregate(
+        [(name, "sum") for name in AMOUNTS]
+    )
+    return found.rename_columns([column, *AMOUNTS])
 
 
 def _wanted(groups: pa.Table, filters: Filters) -> pa.Table:

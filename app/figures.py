@@ -18,14 +18,15 @@ from sqlalchemy import Connection
 
 from app import context
 from app import report as reports
-from app.cube import Customers, Database, Filters
-from app.periods import Compare
+from app.cube import Customers, Database, Filters, Months
+from app.metrics import Row
+from app.periods import Compare, Period
 from app.report import Level, Picks, Report
 from etl.db import queries
 from etl.errors import RevenueError
 
 _VERSIONS = 2  # an old one is kept for those who look at it while the new one is read
-_MONTHS = 30  # whose days are held
+_PARTS = 500  # of months that a period cut, each as small as a month
 
 
 class DataMovedError(RevenueError):
@@ -62,16 +63,20 @@ class Held:
 
     data_version: int
 
-    def months(self) -> pa.Table:
+    def months(self) -> Months:
         return _months(self.data_version)
 
-    def days(self, month: dt.date) -> pa.Table:
-        return _days(self.data_version, month)
+    def part(self, days: Period) -> pa.Table:
+        return _part(self.data_version, days)
+
+    def by_day(self, filters: Filters, days: Period) -> list[Row]:
+        with _at(self.data_version) as connection:
+            return Database(connection).by_day(filters, days)
 
     def customers(self) -> Sequence[Customers]:
         return _customers(self.data_version)
 
-    def calendar(self) -> tuple[dt.date, dt.date] | None:
+    def calendar(self) -> Period | None:
         return _calendar(self.data_version)
 
 
@@ -136,15 +141,15 @@ def _at(data_version: int) -> Iterator[Connection]:
 
 
 @st.cache_resource(max_entries=_VERSIONS, show_spinner=False)
-def _months(data_version: int) -> pa.Table:
+def _months(data_version: int) -> Months:
     with _at(data_version) as connection:
         return Database(connection).months()
 
 
-@st.cache_resource(max_entries=_MONTHS, show_spinner=False)
-def _days(data_version: int, month: dt.date) -> pa.Table:
+@st.cache_resource(max_entries=_PARTS, show_spinner=False)
+def _part(data_version: int, days: Period) -> pa.Table:
     with _at(data_version) as connection:
-        return Database(connection).days(month)
+        return Database(connection).part(days)
 
 
 @st.cache_resource(max_entries=_VERSIONS, show_spinner=False)
@@ -154,6 +159,6 @@ def _customers(data_version: int) -> Sequence[Customers]:
 
 
 @st.cache_resource(max_entries=_VERSIONS, show_spinner=False)
-def _calendar(data_version: int) -> tuple[dt.date, dt.date] | None:
+def _calendar(data_version: int) -> Period | None:
     with _at(data_version) as connection:
         return Database(connection).calendar()

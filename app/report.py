@@ -184,12 +184,11 @@ class _Reporter:
         ]
 
     def _trend(self, level: Level) -> list[Row]:
-        if level != "day":
-            found = self._without("period")
+        if level == "day":
+            found = self.cube.by_day(narrowed(self.filters, replace(self.picks, period=None)))
         else:
-            others = replace(self.picks, period=None)
-            found = self.cube.select(narrowed(self.filters, others), is_daily=True)
-        return _tile(found.over_time(level), "start")
+            found = self._without("period").over_time(level)
+        return _tile(found, "start")
 
     def _ties(
         self,
@@ -227,7 +226,7 @@ class _Reporter:
         calendar = self.cube.source.calendar()
         if compare is None or calendar is None:
             return None
-        period = Period.within(filters.start or calendar[0], filters.end or calendar[1])
+        period = Period.within(filters.start or calendar.start, filters.end or calendar.end)
         if period is None:
             return None
         before = period.before(compare)
@@ -261,8 +260,8 @@ def _year_to_date(cube: Cube, filters: Filters) -> Period | None:
     calendar = cube.source.calendar()
     if calendar is None:
         return None
-    first = max(filters.start or calendar[0], calendar[0])
-    last = min(filters.end or calendar[1], calendar[1])
+    first = max(filters.start or calendar.start, calendar.start)
+    last = min(filters.end or calendar.end, calendar.end)
     return Period(start=last.replace(month=1, day=1), end=last) if first <= last else None
 
 

@@ -43,6 +43,7 @@ begin
         execute 'delete from ' || name;
     end loop;
     delete from gold.daily_sales;
+    delete from gold.monthly_sales;
     delete from gold.transactions;
     delete from gold.customers;
     delete from gold.products;

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from etl import rollup
 from etl.db import queries
 
 
 def gold_changed(connection: Connection) -> None:
-    """Keep the rollup and count the version of the data up."""
-    for statement in ("remember_drift", "apply_change"):
-        queries.execute(connection, f"gold/daily_sales.{statement}")
+    """Keep the rollups and count the version of the data up."""
+    for promotion in rollup.KEPT:
+        if not promotion.only_changes:
+            queries.execute(connection, f"gold/rollup.{promotion.statement}")
     queries.execute(connection, "queries/batches.gold_changed", dataset="sales")

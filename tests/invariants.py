@@ -73,6 +73,16 @@ ALWAYS = {
         (select * from whole except select * from gold.daily_sales)
         union all (select * from gold.daily_sales except select * from whole)
     """,
+    "the rollup by month is what that by day makes up": """
+        with whole as (
+            select date_trunc('month', transaction_date)::date, region, product_id, home_region,
+                sum(transactions), sum(pieces), sum(sales), sum(high_value_transactions),
+                sum(high_value_sales)
+            from gold.daily_sales group by 1, 2, 3, 4
+        )
+        (select * from whole except select * from gold.monthly_sales)
+        union all (select * from gold.monthly_sales except select * from whole)
+    """,
     "one run of a feed at a time": """
         select dataset from etl.run where status = 'running' group by dataset having count(*) > 1
     """,

@@ -233,7 +233,11 @@ select 'rows: gold.transactions = gold.daily_sales', gold.sales, rollup.sales
 from gold, rollup
 union all
 select 'money: gold.transactions = gold.daily_sales', gold.money, rollup.money
-from gold, rollup;
+from gold, rollup
+union all
+select 'money: gold.daily_sales = gold.monthly_sales', rollup.money,
+    (select coalesce(sum(sales), 0) from gold.monthly_sales)
+from rollup;
 
 -- name: promoted_rows
 -- Gold holds as many sales as promotions left there.
@@ -257,7 +261,7 @@ select
     (select count(*) from gold.dim_date) as right_side;
 
 -- name: whole_rollup
--- Every group of the rollup is what its sales make up.
+-- Every group of the rollups is what its sales make up.
 with whole as (
     select
         t.transaction_date, t.region, t.product_id, c.region,
@@ -267,6 +271,15 @@ with whole as (
     from gold.transactions as t
     join gold.customers as c on c.customer_id = t.customer_id
     group by t.transaction_date, t.region, t.product_id, c.region
+),
+
+months as (
+    select
+        date_trunc('month', transaction_date)::date, region, product_id, home_region,
+        sum(transactions), sum(pieces), sum(sales), sum(high_value_transactions),
+        sum(high_value_sales)
+    from gold.daily_sales
+    group by 1, 2, 3, 4
 )
 
 select
@@ -274,4 +287,12 @@ select
     (select count(*) from (select * from whole union select * from gold.daily_sales) as either)
         as left_side,
     (select count(*) from (select * from whole intersect select * from gold.daily_sales) as equal)
-        as right_side;
+        as right_side
+union all
+select
+    'groups: gold.monthly_sales as gold.daily_sales make it up',
+    (select count(*) from (select * from months union select * from gold.monthly_sales) as either),
+    (
+        select count(*)
+        from (select * from months intersect select * from gold.monthly_sales) as equal
+    );

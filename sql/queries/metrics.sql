@@ -70,7 +70,24 @@ from last_day;
 -- name: months
 -- What the dashboard adds up: one row a month, region, home region and product name.
 select
-    date_trunc('month', d.transaction_date)::date as day,
+    m.transaction_month as day,
+    m.region,
+    m.home_region,
+    p.product_name,
+    p.category,
+    sum(m.transactions) as transactions,
+    sum(m.pieces) as pieces,
+    sum(m.sales) as sales,
+    sum(m.high_value_transactions) as high_value_transactions,
+    sum(m.high_value_sales) as high_value_sales
+from gold.monthly_sales as m
+join gold.products as p on p.product_id = m.product_id
+group by 1, 2, 3, 4, 5;
+
+-- name: days_of_month
+-- The same of the days from `:start` to `:end`, which are of one month, added up.
+select
+    date_trunc('month', cast(:start as date))::date as day,
     d.region,
     d.home_region,
     p.product_name,
@@ -82,27 +99,38 @@ select
     sum(d.high_value_sales) as high_value_sales
 from gold.daily_sales as d
 join gold.products as p on p.product_id = d.product_id
-group by 1, 2, 3, 4, 5;
+where d.transaction_date between cast(:start as date) and cast(:end as date)
+group by d.region, d.home_region, p.product_name, p.category;
 
--- name: days
--- The same of the days of `:month`, which is its first day.
+-- name: by_day
+-- Sales of each day from `:start` to `:end`. `:regions`, `:home_regions`, `:products` and
+-- `:categories` are text arrays, empty means all; `:known_region_only` is a boolean.
 select
     d.transaction_date as day,
-    d.region,
-    d.home_region,
-    p.product_name,
-    p.category,
-    sum(d.transactions) as transactions,
-    sum(d.pieces) as pieces,
-    sum(d.sales) as sales,
-    sum(d.high_value_transactions) as high_value_transactions,
-    sum(d.high_value_sales) as high_value_sales
+    sum(d.transactions)::bigint as transactions,
+    sum(d.sales) as sales
 from gold.daily_sales as d
 join gold.products as p on p.product_id = d.product_id
 where
-    d.transaction_date >= cast(:month as date)
-    and d.transaction_date < cast(:month as date) + interval '1 month'
-group by 1, 2, 3, 4, 5;
+    d.transaction_date between cast(:start as date) and cast(:end as date)
+    and (
+        cardinality(cast(:regions as text[])) = 0 or d.region = any(cast(:regions as text[]))
+    )
+    and (
+        cardinality(cast(:home_regions as text[])) = 0
+        or d.home_region = any(cast(:home_regions as text[]))
+    )
+    and (
+        cardinality(cast(:products as text[])) = 0
+        or p.product_name = any(cast(:products as text[]))
+    )
+    and (
+        cardinality(cast(:categories as text[])) = 0
+        or p.category = any(cast(:categories as text[]))
+    )
+    and (not cast(:known_region_only as boolean) or d.home_region <> 'Unknown')
+group by d.transaction_date
+order by day;
 
 -- name: customers_by_region
 -- Known customers and their loyalty points, by home region; most points first.

@@ -81,7 +81,7 @@ def warehouse(pipeline: Pipeline) -> Pipeline:
 
 def test_an_empty_warehouse_is_sound(pipeline: Pipeline) -> None:
     found = check(pipeline)
-    assert len(found) == 17
+    assert len(found) == 19
     assert all(leg.is_balanced for leg in found.values())
 
 
@@ -174,6 +174,8 @@ MONEY = "money: silver.sales = gold.transactions"
 KNOWN = "rows: silver.customers = known gold.customers"
 ROLLUP_ROWS = "rows: gold.transactions = gold.daily_sales"
 ROLLUP_MONEY = "money: gold.transactions = gold.daily_sales"
+MONTHS_MONEY = "money: gold.daily_sales = gold.monthly_sales"
+MONTHS_GROUPS = "groups: gold.monthly_sales as gold.daily_sales make it up"
 ROLLUP_GROUPS = "groups: gold.daily_sales as gold.transactions make it up"
 BY_HAND: dict[str, tuple[str, dict[tuple[str, str], tuple[str, int]]]] = {
     "a record of raw.sales_raw": (
@@ -258,12 +260,14 @@ BY_HAND: dict[str, tuple[str, dict[tuple[str, str], tuple[str, int]]]] = {
             ("sales", ROLLUP_ROWS): ("gold", 1),
             ("sales", ROLLUP_MONEY): ("gold", 5),
             ("sales", ROLLUP_GROUPS): ("gold", -2),
+            ("sales", MONTHS_MONEY): ("gold", -5),
+            ("sales", MONTHS_GROUPS): ("gold", -2),
         },
     ),
     "homes of the rollup": (
         "update gold.daily_sales set home_region = 'Nowhere' "
         "where ctid = (select min(ctid) from gold.daily_sales)",
-        {("sales", ROLLUP_GROUPS): ("gold", -2)},
+        {("sales", ROLLUP_GROUPS): ("gold", -2), ("sales", MONTHS_GROUPS): ("gold", -2)},
     ),
     "a day of the calendar": (
         "delete from gold.dim_date where date = '2024-02-29'",
@@ -335,8 +339,8 @@ def test_legs_that_are_gone_are_forgotten(warehouse: Pipeline) -> None:
         "insert into etl.finding (dataset, leg, layer, left_side, right_side, checked_at) "
         "values ('sales', 'gone', 'gold', 1, 1, now())",
     )
-    assert len(check(warehouse)) == 17
-    assert warehouse.value("select count(*) from etl.finding") == 17
+    assert len(check(warehouse)) == 19
+    assert warehouse.value("select count(*) from etl.finding") == 19
 
 
 def test_two_checks_never_run_at_once(warehouse: Pipeline) -> None:

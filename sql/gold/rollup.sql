@@ -1,5 +1,6 @@
--- The rollup gold.daily_sales. A promotion first remembers what it will change in the temporary
--- table `daily_change`, one row a group with amounts to add, then adds it.
+-- The rollups gold.daily_sales and gold.monthly_sales. A promotion first remembers what it will change
+-- in the temporary tables `daily_change` and `monthly_change`, one row a group with amounts to add, then
+-- adds it.
 
 -- name: remember_sales
 -- What the sales of `:batches` add, less what gold holds of them now. Runs before they are written.
@@ -91,7 +92,49 @@ from whole as w
 full join gold.daily_sales as d
     using (transaction_date, region, product_id, home_region);
 
--- name: apply_change
+-- name: remember_months
+-- The same changes by month.
+create temporary table monthly_change on commit drop as
+select
+    date_trunc('month', transaction_date)::date as transaction_month,
+    region, product_id, home_region,
+    sum(transactions) as transactions,
+    sum(pieces) as pieces,
+    sum(sales) as sales,
+    sum(high_value_transactions) as high_value_transactions,
+    sum(high_value_sales) as high_value_sales
+from daily_change
+group by 1, 2, 3, 4;
+
+-- name: remember_drift_of_months
+-- What the months lack of the days, once these are right.
+create temporary table monthly_change on commit drop as
+with whole as (
+    select
+        date_trunc('month', transaction_date)::date as transaction_month,
+        region, product_id, home_region,
+        sum(transactions) as transactions,
+        sum(pieces) as pieces,
+        sum(sales) as sales,
+        sum(high_value_transactions) as high_value_transactions,
+        sum(high_value_sales) as high_value_sales
+    from gold.daily_sales
+    group by 1, 2, 3, 4
+)
+
+select
+    transaction_month, region, product_id, home_region,
+    coalesce(w.transactions, 0) - coalesce(m.transactions, 0) as transactions,
+    coalesce(w.pieces, 0) - coalesce(m.pieces, 0) as pieces,
+    coalesce(w.sales, 0) - coalesce(m.sales, 0) as sales,
+    coalesce(w.high_value_transactions, 0) - coalesce(m.high_value_transactions, 0)
+        as high_value_transactions,
+    coalesce(w.high_value_sales, 0) - coalesce(m.high_value_sales, 0) as high_value_sales
+from whole as w
+full join gold.monthly_sales as m
+    using (transaction_month, region, product_id, home_region);
+
+-- name: change_days
 -- Add what was remembered; a group without sales goes.
 merge into gold.daily_sales as d
 using (
@@ -118,5 +161,35 @@ when not matched then insert (
     high_value_transactions, high_value_sales
 ) values (
     c.transaction_date, c.region, c.product_id, c.home_region, c.transactions, c.pieces,
+    c.sales, c.high_value_transactions, c.high_value_sales
+);
+
+-- name: change_months
+-- The same for the months.
+merge into gold.monthly_sales as d
+using (
+    select *
+    from monthly_change
+    where
+        (transactions, pieces, sales, high_value_transactions, high_value_sales)
+        is distinct from (0, 0, 0, 0, 0)
+) as c
+    on
+        d.transaction_month = c.transaction_month
+        and d.region = c.region
+        and d.product_id = c.product_id
+        and d.home_region = c.home_region
+when matched and d.transactions + c.transactions = 0 then delete
+when matched then update set
+    transactions = d.transactions + c.transactions,
+    pieces = d.pieces + c.pieces,
+    sales = d.sales + c.sales,
+    high_value_transactions = d.high_value_transactions + c.high_value_transactions,
+    high_value_sales = d.high_value_sales + c.high_value_sales
+when not matched then insert (
+    transaction_month, region, product_id, home_region, transactions, pieces, sales,
+    high_value_transactions, high_value_sales
+) values (
+    c.transaction_month, c.region, c.product_id, c.home_region, c.transactions, c.pieces,
     c.sales, c.high_value_transactions, c.high_value_sales
 );
