@@ -26,7 +26,7 @@ from tests.gold import gold_changed
 
 dax = pytest.importorskip(
     "pbix_mcp.dax.engine",
-    reason="pbix-mcp, an independent DAX engine, is not installed: pip install pbix-mcp",
+    reason="pbix-mcp, an independent DAX engine, is not installed; docs/powerbi.md says how to run these",
 )
 
 CONTEXTS = 520
