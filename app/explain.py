@@ -353,7 +353,13 @@ def every_row(
 
 def csv_lines(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     """Yield rows as lines of a CSV file that no spreadsheet takes for formulas."""
-    return (_line(_cell(cell) for cell in row) for row in rows)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\r\n")
+    for row in rows:
+        writer.writerow([_cell(cell) for cell in row])
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
 
 
 def write_xlsx(rows: Iterable[tuple[Any, ...]], target: BinaryIO) -> None:
@@ -372,16 +378,12 @@ def write_xlsx(rows: Iterable[tuple[Any, ...]], target: BinaryIO) -> None:
     workbook.close()
 
 
-def _line(cells: Any) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\r\n").writerow(cells)
-    return buffer.getvalue()
-
-
 def _cell(value: object) -> str:
     if value is None:
         return ""
-    return defused(value.isoformat() if isinstance(value, dt.date) else str(value))
+    if isinstance(value, str):
+        return defused(value)
+    return value.isoformat() if isinstance(value, dt.date) else str(value)
 
 
 # What is left out -----------------------------------------------------------------------
