@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import csv
 import dataclasses
 import datetime as dt
@@ -195,7 +196,7 @@ def narrow(
     start, end = filters.start, filters.end
     if month is not None:
         first = month.replace(day=1)
-        last = (first + dt.timedelta(days=31)).replace(day=1) - dt.timedelta(days=1)
+        last = month.replace(day=calendar.monthrange(month.year, month.month)[1])
         start, end = max(start or first, first), min(end or last, last)
     return dataclasses.replace(
         filters,

@@ -418,6 +418,7 @@ def hold_files(reading: Connection, selection: Selection) -> None:
     assert {row["region"] for row in rows} == {"'=1+1"}
     file = io.BytesIO()
     explain.write_xlsx(explain.every_row(reading, selection, limit=10), file)
+    file.seek(0)
     head, *cells = python_calamine.load_workbook(file).get_sheet_by_index(0).to_python()
     assert tuple(head) == explain.SALE_COLUMNS
     assert [Decimal(str(row[1])) for row in cells] == [
