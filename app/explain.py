@@ -26,6 +26,7 @@ from etl.export import defused
 
 HIGH_VALUE = Decimal(1000)  # USD; sales worth more are high-value
 _SUBJECT = "queries/explain"
+_READ_ROWS = 10_000
 _CENT = Decimal("0.01")
 _COUNTS = frozenset({"customers", "transactions", "high_value_transactions"})
 
@@ -341,15 +342,17 @@ def every_row(
     """
     names = CUSTOMER_COLUMNS if selection.of_customers else SALE_COLUMNS
     yield names
-    for row in queries.stream(
+    asked = _asked(connection, selection)
+    found = queries.stream(
         connection,
         queries.load(_SUBJECT)[f"{selection.dataset}_page"],
-        **_asked(connection, selection),
+        **asked,
         after_value=None,
         after_key=None,
         limit=limit,
-    ).mappings():
-        yield tuple(row[name] for name in names)
+    ).columns(*names)
+    for rows in found.partitions(_READ_ROWS):
+        yield from map(tuple, rows)
 
 
 def csv_lines(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:

@@ -9,9 +9,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import trust
+from app.actions import triage
 from app.report import Filters
+from etl.triage_states import Action, Change
 from tests.conftest import Pipeline
-from tests.integration.test_repairs import sale
+from tests.integration.test_repairs import desk, sale
 from tests.pages.conftest import Open, words
 
 HOSTILE = "<b>x</b> [y](http://evil.example) $1 :red[z]"
@@ -132,7 +134,6 @@ def test_an_odd_address_breaks_nothing(
 
 
 def test_the_strip_follows_triage(loaded: Pipeline, open_page: Open) -> None:
-    del loaded.settings  # only the database matters here
     open_page("explain")
     every = trust.strip("total_sales", Filters())
     north = trust.strip("total_sales", Filters(regions=("North",)))
@@ -140,3 +141,15 @@ def test_the_strip_follows_triage(loaded: Pipeline, open_page: Open) -> None:
     assert (north.open_invalid, north.money, north.unreadable) == (2, 21, 1)
     assert every.last_good_run == loaded.value("select max(run_id) from etl.run")
     assert every.as_of is not None
+    item = loaded.value("select min(quarantine_id) from dq.quarantine")
+    wish = Change(action=Action.DISMISS, reason="a test")
+    triage.change_record(desk(loaded), item, wish)
+    assert trust.strip("total_sales", Filters()).open_invalid == 2
+    assert trust.strip("total_sales", Filters(regions=("North",))).money == 0
+    triage.change_record(desk(loaded), item, Change(action=Action.REOPEN, reason="again"))
+    assert trust.strip("total_sales", Filters()) == every
+    loaded.land("more.json", [sale(50, quantity=0, product={"id": "P", "price": 9})])
+    loaded.run("sales")
+    assert trust.strip("total_sales", Filters()).open_invalid == 4
+    assert trust.strip("high_value_sales", Filters()).open_invalid == 0
+    assert trust.strip("customers", Filters(regions=("North",))).open_invalid == 0
