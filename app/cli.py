@@ -698,8 +698,9 @@ def metrics(
     """Print every KPI and the five analytical results."""
     from app import metrics as catalogue
     from app import report
+    from app.cube import Filters
 
-    filters = report.Filters(
+    filters = Filters(
         regions=region,
         products=product,
         categories=category,

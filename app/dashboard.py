@@ -1,22 +1,21 @@
-"""Between the metrics and the dashboard page: slicers, cached reads, sentences, the HTML table."""
+"""Between the metrics and the dashboard page: slicers, sentences, the HTML table."""
 
 from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
 from typing import Any
 
 import streamlit as st
 
-from app import charts, context, metrics, reads
+from app import charts, figures, metrics
 from app import report as reports
+from app.cube import Filters
 from app.metrics import Number, Row, exact_money, short_money
-from app.report import Filters, Report
-from etl.db import queries
+from app.report import Report
 
 DIFFERENCES = """\
 1. **Sales by region add up.** The original dropped sales to customers whose home region is unknown:
@@ -61,70 +60,17 @@ _KEYS: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Choices:
-    """What the slicers offer for a version of the data; days are those of the calendar."""
-
-    regions: tuple[str, ...]
-    products: tuple[str, ...]
-    categories: tuple[str, ...]
-    first_day: dt.date | None
-    last_day: dt.date | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Freshness:
-    """Which data is shown, and the run that brought it."""
-
-    data_version: int
-    run_id: int | None
-    dataset: str | None
-    ended_at: dt.datetime | None
-
-
-# Reading --------------------------------------------------------------------------------
-
-
-def freshness() -> Freshness:
-    """Return the version of gold and its last run, fresh from the database."""
-    return Freshness(**reads.rows("queries/metrics.freshness")[0])
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def choices(data_version: int) -> Choices:
-    """Return what the slicers offer."""
-    del data_version
-    found: dict[str, list[str]] = {"region": [], "product": [], "category": []}
-    with context.engine().connect() as connection:
-        calendar = queries.row(connection, "queries/metrics.calendar")
-        for row in queries.rows(connection, "queries/metrics.choices"):
-            found[row["slicer"]].append(row["choice"])
-    assert calendar is not None
-    return Choices(
-        regions=tuple(found["region"]),
-        products=tuple(found["product"]),
-        categories=tuple(found["category"]),
-        **calendar,
-    )
-
-
-@st.cache_data(max_entries=500, show_spinner=False)
-def report(data_version: int, filters: Filters) -> Report:
-    """Return every KPI and tile for the filters."""
-    del data_version
-    with context.engine().connect() as connection:
-        return reports.report(connection, filters)
-
-
-def is_empty(fresh: Freshness, offered: Choices) -> bool:
+def is_empty(fresh: figures.Freshness, offered: figures.Choices) -> bool:
     """Tell whether there are neither sales nor customers."""
-    return not offered.regions and not report(fresh.data_version, Filters()).kpis["customers"]
+    return (
+        not offered.regions and not figures.report(fresh.data_version, Filters()).kpis["customers"]
+    )
 
 
 # Slicers --------------------------------------------------------------------------------
 
 
-def slicers(offered: Choices) -> Filters:
+def slicers(offered: figures.Choices) -> Filters:
     """Show the slicers, which live in the address of the page, and return what they say."""
     with st.grid(5, min_column_width=145, gap="small"):
         regions, products, categories = (
@@ -182,7 +128,7 @@ def clear_filters() -> None:
 # Words ----------------------------------------------------------------------------------
 
 
-def promoted(fresh: Freshness) -> str:
+def promoted(fresh: figures.Freshness) -> str:
     """Return when the shown data came, in the viewer's zone."""
     if fresh.ended_at is None:
         return f"Data version {fresh.data_version}"
@@ -202,8 +148,8 @@ def beside(name: str, shown: Report) -> str:
     match name:
         case "total_sales":
             return f"{kpis['transactions']:,} transactions"
-        case "sales_ytd" if shown.ytd_start is not None and shown.ytd_end is not None:
-            return f"1 Jan – {shown.ytd_end.day} {shown.ytd_end:%b %Y}"
+        case "sales_ytd" if shown.ytd is not None:
+            return f"1 Jan – {shown.ytd.end.day} {shown.ytd.end:%b %Y}"
         case "sales_ytd":
             return "no calendar day in the period"
         case "average_sale" if kpis[name] is not None:

@@ -8,17 +8,18 @@ from typing import Any
 
 import streamlit as st
 
-from app import charts, components, dashboard, metrics
+from app import charts, components, dashboard, figures, metrics
+from app.cube import Filters
 from app.metrics import Row
-from app.report import TOP, Filters, Report
+from app.report import TOP, Report
 
 CARDS = ("customers", "total_sales", "sales_ytd", "average_sale", "high_value_transactions")
 
 
 def main() -> None:
     st.title("Revenue & Customer Insights Dashboard")
-    fresh = dashboard.freshness()
-    offered = dashboard.choices(fresh.data_version)
+    fresh = figures.freshness()
+    offered = figures.choices(fresh.data_version)
     if dashboard.is_empty(fresh, offered):
         components.empty_state(
             "No data yet",
@@ -31,7 +32,7 @@ def main() -> None:
         return
     show_origin(fresh)
     filters = dashboard.slicers(offered)
-    shown = dashboard.report(fresh.data_version, filters)
+    shown = figures.report(fresh.data_version, filters)
     show_cards(shown)
     if not shown.kpis["transactions"]:
         show_nothing(filters, has_sales=bool(offered.regions))
@@ -39,7 +40,7 @@ def main() -> None:
     show_tiles(shown)
 
 
-def show_origin(fresh: dashboard.Freshness) -> None:
+def show_origin(fresh: figures.Freshness) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(dashboard.promoted(fresh), width="content")
         with st.popover(

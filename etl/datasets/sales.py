@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from etl import normalise
+from etl import normalise, rollup
 from etl.model import Column, Dataset, Judges, Money, Promotion, Rule, Severity
 from etl.validate import REFERENCES
 
@@ -258,6 +258,7 @@ DATASET = Dataset(
         Promotion(statement="remember_customers", remembers=True),
         Promotion(statement="remember_products", remembers=True),
         Promotion(statement="remember_left_products", remembers=True),
+        Promotion(subject="rollup", statement="remember_sales", remembers=True, only_changes=True),
         Promotion(statement="extend_dim_date"),
         Promotion(statement="insert_inferred_customers"),
         Promotion(statement="upsert_products"),
@@ -267,7 +268,8 @@ DATASET = Dataset(
         Promotion(statement="delete_left_products", only_full=True),
         Promotion(statement="delete_left_customers", only_full=True),
         Promotion(statement="trim_dim_date"),
+        *rollup.KEPT,
     ),
     ledger=("sales_in_gold",),
-    gold_checks=("promoted_rows", "whole_calendar"),
+    gold_checks=("promoted_rows", "whole_calendar", "whole_rollup"),
 )

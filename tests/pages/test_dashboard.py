@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 from streamlit.testing.v1 import AppTest
 
 from etl.settings import Settings
+from tests.gold import gold_changed
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
 HOSTILE = "<b>Bold</b> [x](http://evil.example) $1 :red[y]"
@@ -45,7 +46,6 @@ values
     ('T2', 'C2', 'P1', 1, 1000, 0, 'South', '2023-01-31 23:59', now(), now()),
     ('T3', 'C3', 'P2', 1, 250.50, 0, 'North', '2023-03-01 00:00', now(), now()),
     ('T4', 'C9', 'P2', 1, 49.50, 0, 'Unknown', '2023-04-15 12:00', now(), now());
-update etl.dataset set data_version = data_version + 1;
 """
 
 
@@ -62,6 +62,7 @@ def _fresh_process(clean: Engine, settings: Settings) -> Iterator[None]:
 def filled(clean: Engine) -> Engine:
     with clean.begin() as connection:
         connection.execute(text(FILL))
+        gold_changed(connection)
     return clean
 
 
@@ -227,7 +228,7 @@ def test_customers_without_sales_are_shown(filled: Engine) -> None:
         connection.execute(text("delete from gold.transactions"))
         connection.execute(text("delete from gold.products"))
         connection.execute(text("delete from gold.dim_date"))
-        connection.execute(text("update etl.dataset set data_version = data_version + 1"))
+        gold_changed(connection)
     page = dashboard()
     assert cards(page)["Customers"] == "3"
     assert "Only customers are loaded" in page.info[0].value
@@ -241,7 +242,7 @@ def test_hostile_names_are_shown_as_text(filled: Engine) -> None:
             text("update gold.products set product_name = :name || product_id"), {"name": HOSTILE}
         )
         connection.execute(text("update gold.customers set region = :name"), {"name": HOSTILE})
-        connection.execute(text("update etl.dataset set data_version = data_version + 1"))
+        gold_changed(connection)
     page = dashboard(region=HOSTILE)
     assert page.multiselect(key="region").value == [HOSTILE]
     assert cards(page)["Total Sales"] == "$2.8K"
@@ -257,7 +258,7 @@ def test_new_data_is_shown_without_a_refresh_button(filled: Engine) -> None:
     page = dashboard()
     with filled.begin() as connection:
         connection.execute(text("update gold.transactions set quantity = 2"))
-        connection.execute(text("update etl.dataset set data_version = data_version + 1"))
+        gold_changed(connection)
     page.run()
     assert cards(page)["Total Sales"] == "$5.6K"
 
@@ -301,7 +302,7 @@ def test_a_choice_that_the_data_no_longer_has_is_dropped(filled: Engine) -> None
         connection.execute(text("delete from gold.transactions where region = 'Unknown'"))
         connection.execute(text("delete from gold.transactions where transaction_id = 'T1'"))
         connection.execute(text("delete from gold.dim_date where year = 2022"))
-        connection.execute(text("update etl.dataset set data_version = data_version + 1"))
+        gold_changed(connection)
     page.run()
     assert not page.exception
     assert cards(page)["Total Sales"] == "$1.25K"
