@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import csv
 import dataclasses
 import datetime as dt
@@ -17,8 +16,9 @@ import xlsxwriter
 from sqlalchemy import Connection
 
 from app import metrics
+from app.cube import Database, Filters, Source
 from app.metrics import Number, Row
-from app.report import Filters, report
+from app.report import report
 from etl import datasets, rules, validate
 from etl.db import queries
 from etl.errors import RevenueError
@@ -84,7 +84,6 @@ class Selection:
 
     metric: str
     filters: Filters = dataclasses.field(default_factory=Filters)
-    home_region: str | None = None  # of customers; only for metrics without sales filters
 
     @property
     def of_customers(self) -> bool:
@@ -186,31 +185,7 @@ class Provenance:
 # The number -----------------------------------------------------------------------------
 
 
-def narrow(
-    filters: Filters,
-    *,
-    region: str | None = None,
-    product: str | None = None,
-    month: dt.date | None = None,
-) -> Filters:
-    """Return the filters of one point of a tile: a region, product name, or month (its first day)."""
-    start, end = filters.start, filters.end
-    if month is not None:
-        first = month.replace(day=1)
-        last = month.replace(day=calendar.monthrange(month.year, month.month)[1])
-        start, end = max(start or first, first), min(end or last, last)
-    return dataclasses.replace(
-        filters,
-        regions=filters.regions if region is None else (region,),
-        products=filters.products if product is None else (product,),
-        start=start,
-        end=end,
-    )
-
-
-def explain_address(
-    metric: str, filters: Filters | None = None, *, home_region: str | None = None
-) -> dict[str, str | list[str]]:
+def explain_address(metric: str, filters: Filters | None = None) -> dict[str, str | list[str]]:
     """Return the query parameters with which the page `explain` shows this number."""
     filters = filters or Filters()
     found: dict[str, str | list[str]] = {"metric": metric}
@@ -218,6 +193,7 @@ def explain_address(
         ("region", filters.regions),
         ("product", filters.products),
         ("category", filters.categories),
+        ("home_region", filters.home_regions),
     ):
         if values:
             found[name] = list(values)
@@ -226,17 +202,15 @@ def explain_address(
             found[name] = day.isoformat()
     if filters.known_region_only:
         found["known_region_only"] = "true"
-    if home_region is not None:
-        found["home_region"] = home_region
     return found
 
 
 def in_words(selection: Selection) -> list[str]:
     """Return what limits the number, one phrase each; they hold text from data."""
-    if selection.of_customers:
-        home = [f"home region {selection.home_region}"] if selection.home_region else []
-        return [*home, "known customers only; the sales filters do not apply"]
     filters = selection.filters
+    home = [f"home region {' or '.join(filters.home_regions)}"] if filters.home_regions else []
+    if selection.of_customers:
+        return [*home, "known customers only; the sales filters do not apply"]
     found = [
         f"{word} {' or '.join(values)}"
         for word, values in (
@@ -246,6 +220,7 @@ def in_words(selection: Selection) -> list[str]:
         )
         if values
     ]
+    found += home
     if filters.start is not None:
         found.append(f"from {filters.start}")
     if filters.end is not None:
@@ -273,18 +248,22 @@ def parameters(connection: Connection, selection: Selection) -> dict[str, Any]:
         "start": start,
         "end": end,
         "known_region_only": filters.known_region_only,
+        "home_regions": list(filters.home_regions),
         "above": HIGH_VALUE if selection.metric.startswith("high_value") else None,
     }
 
 
 def _asked(connection: Connection, selection: Selection) -> dict[str, Any]:
     if selection.of_customers:
-        return {"home_region": selection.home_region}
+        return {"home_regions": list(selection.filters.home_regions)}
     return parameters(connection, selection)
 
 
-def total(connection: Connection, selection: Selection) -> Total:
-    """Add all contributing rows up, and read the number that the dashboard shows."""
+def total(connection: Connection, selection: Selection, source: Source | None = None) -> Total:
+    """Add all contributing rows up, and hold them to what the dashboard shows.
+
+    `source` is where the dashboard's figures come from, by default the same connection.
+    """
     found = queries.row(
         connection, f"{_SUBJECT}.{selection.dataset}_total", **_asked(connection, selection)
     )
@@ -293,20 +272,8 @@ def total(connection: Connection, selection: Selection) -> Total:
     number: Number | None = rows if selection.metric in _COUNTS else amount
     if selection.metric == "average_sale":
         number = (amount / rows).quantize(_CENT, ROUND_HALF_UP) if rows else None
-    return Total(rows=rows, amount=amount, number=number, tile=_tile(connection, selection))
-
-
-def _tile(connection: Connection, selection: Selection) -> Number | None:
-    shown = report(connection, selection.filters)
-    if selection.home_region is None:
-        return shown.kpis[selection.metric]
-    column = "customers" if selection.metric == "customers" else "loyalty_points"
-    parts: list[int] = [
-        row[column]
-        for row in shown.results["loyalty_points_by_region"]
-        if row["region"] == selection.home_region
-    ]
-    return sum(parts)
+    shown = report(source or Database(connection), selection.filters)
+    return Total(rows=rows, amount=amount, number=number, tile=shown.kpis[selection.metric])
 
 
 def page(

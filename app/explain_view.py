@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import components, context, explain, metrics
+from app import components, context, explain, figures, metrics
 from app.explain import Cursor, Ledger, LeftOut, Provenance, Selection, Total
 from app.metrics import Row
 from app.trust import Moved
@@ -23,9 +23,9 @@ CSV_ROWS, XLSX_ROWS = 200_000, 20_000
 @st.cache_data(max_entries=200, show_spinner=False)
 def total(data_version: int, selection: Selection) -> Total:
     """Return what the contributing rows make, and the number that the dashboard shows."""
-    del data_version
+    source = figures.Held(data_version=data_version)
     with context.engine().connect() as connection:
-        return explain.total(connection, selection)
+        return explain.total(connection, selection, source)
 
 
 @st.cache_data(max_entries=200, show_spinner=False)

@@ -17,8 +17,8 @@ import pandas as pd
 import streamlit as st
 
 from app import components, context, metrics, nav
+from app.cube import UNKNOWN, Filters
 from app.explain import explain_address
-from app.report import Filters
 from etl.db import queries
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ class Unfinished:
     region: _Coded
     product: _Coded
     category: _Coded
+    home_region: _Coded  # of the customer
     day: NDArray[np.int32]  # since 1970-01-01, `_NO_DAY` where it cannot be read
-    is_known: NDArray[np.int8]  # the customer's home region; `_UNREADABLE` without a customer
     is_high_value: NDArray[np.int8]  # `_UNREADABLE` where the money cannot be read
     records: NDArray[np.int64]
     cents: NDArray[np.int64]
@@ -105,8 +105,8 @@ def read_unfinished(connection: Any) -> Unfinished:
         region=coded("region"),
         product=coded("product"),
         category=coded("category"),
+        home_region=coded("home_region"),
         day=filled("day", _NO_DAY, np.int32),
-        is_known=filled("is_known", _UNREADABLE, np.int8),
         is_high_value=filled("is_high_value", _UNREADABLE, np.int8),
         records=filled("records", 0, np.int64),
         cents=filled("cents", 0, np.int64),
@@ -133,6 +133,7 @@ def concerned(
         (found.region, filters.regions),
         (found.product, filters.products),
         (found.category, filters.categories),
+        (found.home_region, filters.home_regions),
     ):
         if wanted:
             belongs &= column.among(wanted)
@@ -143,14 +144,13 @@ def concerned(
         inside = (found.day >= (first - _EPOCH).days) & (found.day <= (last - _EPOCH).days)
         belongs &= inside | no_day
         unreadable |= no_day
-    flags = []
     if filters.known_region_only:
-        flags.append(found.is_known)
+        codes = found.home_region.codes
+        belongs &= codes != found.home_region.values.get(UNKNOWN, len(codes))
+        unreadable |= codes == _UNREADABLE
     if metric.startswith("high_value"):
-        flags.append(found.is_high_value)
-    for flag in flags:
-        belongs &= flag != 0
-        unreadable |= flag == _UNREADABLE
+        belongs &= found.is_high_value != 0
+        unreadable |= found.is_high_value == _UNREADABLE
     return (
         int(found.records[belongs].sum()),
         Decimal(int(found.cents[belongs].sum())).scaleb(-2),
@@ -172,8 +172,7 @@ def moved() -> Moved:
 def strip(metric: str, filters: Filters, *, at: Moved | None = None) -> Trust:
     """Return how far a number can be trusted; `at` saves asking again for each of many."""
     at = at or moved()
-    shown = filters if metrics.BY_NAME[metric].is_sliced else Filters()
-    return _strip(at, metric, shown)
+    return _strip(at, metric, filters)
 
 
 # the results are not copied: a resource is shared, and nobody writes to it

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 
 import streamlit as st
 
-from app import components, dashboard, explain_view, metrics, trust
+from app import components, dashboard, explain_view, figures, metrics, trust
+from app.cube import Filters
 from app.explain import (
     REASONS,
     Cursor,
@@ -18,7 +20,6 @@ from app.explain import (
     in_words,
 )
 from app.metrics import Row
-from app.report import Filters
 from app.trust import Moved
 
 PAGE_ROWS = 25
@@ -27,8 +28,8 @@ _CURSORS = ("after", "item_after")
 
 def main() -> None:
     st.title("Explain a number")
-    fresh = dashboard.freshness()
-    offered = dashboard.choices(fresh.data_version)
+    fresh = figures.freshness()
+    offered = figures.choices(fresh.data_version)
     if dashboard.is_empty(fresh, offered):
         components.empty_state(
             "No data yet",
@@ -47,7 +48,7 @@ def main() -> None:
     show_left_out(selection, at)
 
 
-def choose(offered: dashboard.Choices) -> Selection:
+def choose(offered: figures.Choices) -> Selection:
     """Show metric and filters, which live in the address; return what they say."""
     titles = {metric.name: metric.title for metric in metrics.METRICS}
     given = components.filter_select(
@@ -55,16 +56,19 @@ def choose(offered: dashboard.Choices) -> Selection:
     )
     metric = metrics.BY_NAME[given or "total_sales"]
     filters = dashboard.slicers(offered)
-    home_region = None
+    chosen = set(st.query_params.get_all("home_region"))
+    home_regions = tuple(one for one in offered.home_regions if one in chosen)
+    if home_regions and st.button(
+        f"Only home region {components.escape(' or '.join(home_regions))}",
+        icon=":material/close:",
+        key="any_home_region",
+    ):
+        components.step_into(home_region=None)
+    filters = dataclasses.replace(filters, home_regions=home_regions)
     if not metric.is_sliced:
-        filters = Filters()
+        filters = Filters(home_regions=home_regions)
         st.caption(":material/info: The sales filters do not apply to this number.")
-        home_region = st.query_params.get("home_region") or None
-        if home_region is not None and st.button(
-            f"Only home region {components.escape(home_region)}", icon=":material/close:"
-        ):
-            components.step_into(home_region=None)
-    selection = Selection(metric=metric.name, filters=filters, home_region=home_region)
+    selection = Selection(metric=metric.name, filters=filters)
     # another number starts at its first page
     if st.session_state.setdefault("explained", selection) != selection:
         st.session_state["explained"] = selection

@@ -39,6 +39,15 @@ where
             select from gold.customers as c
             where c.customer_id = t.customer_id and c.region <> 'Unknown'
         )
+    )
+    and (
+        cardinality(cast(:home_regions as text [])) = 0
+        or exists (
+            select from gold.customers as c
+            where
+                c.customer_id = t.customer_id
+                and c.region = any(cast(:home_regions as text []))
+        )
     );
 
 -- name: sales_total
@@ -72,12 +81,15 @@ left join dq.repair as e on e.batch_id = b.batch_id
 order by l.total_value desc, l.transaction_id desc;
 
 -- name: customer
--- The customers that a number counts, all or those of one home region.
+-- The customers that a number counts, all or those of some home regions.
 select c.customer_id, c.customer_name, c.region, c.join_date, c.loyalty_points
 from gold.customers as c
 where
     not c.is_inferred
-    and (cast(:home_region as text) is null or c.region = :home_region);
+    and (
+        cardinality(cast(:home_regions as text [])) = 0
+        or c.region = any(cast(:home_regions as text []))
+    );
 
 -- name: customers_total
 -- How many customers a number counts, and their loyalty points.
@@ -131,7 +143,10 @@ select
         and coalesce(q.category, p.category) is null
     )
     or (num_nonnulls(cast(:start as date), cast(:end as date)) > 0 and q.day is null)
-    or (cast(:known_region_only as boolean) and q.customer_id is null)
+    or (
+        (cast(:known_region_only as boolean) or cardinality(cast(:home_regions as text [])) > 0)
+        and q.customer_id is null
+    )
     or (cast(:above as numeric) is not null and q.worth is null) as is_unreadable
 from dq.quarantine as q
 join etl.batch as b on b.batch_id = q.batch_id and b.reverted_at is null
@@ -164,6 +179,14 @@ where
         )
     )
     and (
+        cardinality(cast(:home_regions as text [])) = 0
+        or q.customer_id is null
+        or coalesce(
+            (select c.region from gold.customers as c where c.customer_id = q.customer_id),
+            'Unknown'
+        ) = any(cast(:home_regions as text []))
+    )
+    and (
         cast(:above as numeric) is null or q.worth is null or q.worth > cast(:above as numeric)
     );
 
@@ -190,13 +213,11 @@ limit :limit;
 
 -- name: unfinished_sales
 -- Unfinished invalid sales by what can be read of them: days since 1970-01-01, money in cents;
--- `is_known` says whether the customer's home region is known; null is what cannot be read.
+-- a customer whom gold does not know has an unknown home region; null is what cannot be read.
 select
     q.region, coalesce(q.product_name, p.product_name) as product,
     coalesce(q.category, p.category) as category, q.day - date '1970-01-01' as day,
-    case
-        when q.customer_id is not null then coalesce(c.region <> 'Unknown', false)::integer
-    end as is_known,
+    case when q.customer_id is not null then coalesce(c.region, 'Unknown') end as home_region,
     (q.worth > 1000)::integer as is_high_value, count(*) as records,
     coalesce((sum(q.worth) * 100)::bigint, 0) as cents
 from dq.quarantine as q

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import trust
 from app.actions import triage
-from app.report import Filters
+from app.cube import Filters
 from etl.triage_states import Action, Change
 from tests.conftest import Pipeline
 from tests.integration.test_repairs import desk, sale

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from app import trust
-from app.explain import Cursor, Selection, explain_address, in_words, narrow
-from app.report import Filters
+from app.cube import Filters
+from app.explain import Cursor, Selection, explain_address, in_words
 from etl import datasets, facets, validate
 from etl.db.queries import SQL
 from etl.model import Dataset
@@ -121,25 +121,14 @@ def test_a_cursor_of_an_address(text: str, cursor: Cursor | None) -> None:
     assert Cursor.parse(text) == cursor
 
 
-def test_a_point_narrows_the_filters() -> None:
-    filters = Filters(regions=("East",), start=dt.date(2023, 2, 10))
-    assert narrow(filters, month=dt.date(2023, 2, 1)) == Filters(
-        regions=("East",), start=dt.date(2023, 2, 10), end=dt.date(2023, 2, 28)
-    )
-    assert narrow(filters, region="West", product="Desk") == Filters(
-        regions=("West",), products=("Desk",), start=dt.date(2023, 2, 10)
-    )
-    assert narrow(Filters(), month=dt.date(9999, 12, 1)).end == dt.date(9999, 12, 31)
-
-
 def test_nothing_unfinished_concerns_nothing() -> None:
     nobody = trust._Coded(codes=np.array([], np.int32), values={})
     empty = trust.Unfinished(
         region=nobody,
         product=nobody,
         category=nobody,
+        home_region=nobody,
         day=np.array([], np.int32),
-        is_known=np.array([], np.int8),
         is_high_value=np.array([], np.int8),
         records=np.array([], np.int64),
         cents=np.array([], np.int64),
