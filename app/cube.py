@@ -52,6 +52,27 @@ class Filters:
     home_regions: tuple[str, ...] = ()  # of the customers; they filter customers, too
 
     @property
+    def words(self) -> list[str]:
+        """Return what limits the sales, one phrase each; they hold text from data."""
+        found = [
+            f"{word} {' or '.join(values)}"
+            for word, values in (
+                ("region", self.regions),
+                ("product", self.products),
+                ("category", self.categories),
+                ("home region", self.home_regions),
+            )
+            if values
+        ]
+        if self.start is not None:
+            found.append(f"from {self.start}")
+        if self.end is not None:
+            found.append(f"to {self.end}")
+        if self.known_region_only:
+            found.append("customers with a known home region")
+        return found
+
+    @property
     def is_backwards(self) -> bool:
         return self.start is not None and self.end is not None and self.start > self.end
 

@@ -49,8 +49,12 @@ TITLES: Mapping[str, str] = {
     "sales_by_region": "Sales by Region",
     "monthly_sales": "Monthly Sales Trend",
     "loyalty_points_by_region": "Loyalty Points Distribution by Region",
-    "top_products": "Top Products by Revenue",
+    "top_products": f"Top {reports.TOP} Products by Revenue",
     "high_value_sales_by_region": "High-Value Sales by Region",
+}
+NOTES: Mapping[str, str] = {
+    "loyalty_points_by_region": ("Known customers by home region; the sales filters do not apply."),
+    "high_value_sales_by_region": "Sales worth more than $1,000 each.",
 }
 RANKING_COLUMNS: Mapping[str, Any] = {
     "name": st.column_config.TextColumn("Name", width="medium"),
@@ -73,7 +77,6 @@ _KEYS: dict[str, Any] = {
     "from": None,
     "to": None,
     "known_region_only": False,
-    "compare": None,
 }
 _COMPARISONS: Mapping[str, Compare] = {
     "Previous period": "previous",
@@ -93,7 +96,7 @@ def is_empty(fresh: figures.Freshness, offered: figures.Choices) -> bool:
 # Slicers --------------------------------------------------------------------------------
 
 
-def slicers(offered: figures.Choices) -> tuple[Filters, Compare | None]:
+def slicers(offered: figures.Choices) -> Filters:
     """Show the slicers, which live in the address of the page, and return what they say."""
     with st.grid(5, min_column_width=145, gap="small"):
         regions, products, categories = (
@@ -124,14 +127,6 @@ def slicers(offered: figures.Choices) -> tuple[Filters, Compare | None]:
             bind="query-params",
             help="The original report's view: only sales to customers whose home region is known.",
         )
-        compare = st.segmented_control(
-            "Compare with",
-            list(_COMPARISONS),
-            key="compare",
-            bind="query-params",
-            label_visibility="collapsed",
-            help="The cards show the change against the same figures of another period.",
-        )
         filters = Filters(
             regions=tuple(regions),
             products=tuple(products),
@@ -140,19 +135,30 @@ def slicers(offered: figures.Choices) -> tuple[Filters, Compare | None]:
             end=end,
             known_region_only=known_region_only,
         )
-        is_plain = filters == Filters() and not compare and not picking.is_anything_picked()
         st.button(
-            "Reset",
+            "Clear filters",
             icon=":material/filter_alt_off:",
             type="tertiary",
-            on_click=reset,
-            disabled=is_plain,
-            help="Every filter, pick and comparison",
+            on_click=clear_filters,
+            disabled=filters == Filters() and not picking.is_anything_picked(),
         )
-    return filters, _COMPARISONS.get(compare or "")
+    return filters
 
 
-def reset() -> None:
+def comparison() -> Compare | None:
+    """Show what the cards may be compared with, and return what is chosen."""
+    chosen = st.segmented_control(
+        "Compare with",
+        list(_COMPARISONS),
+        key="compare",
+        bind="query-params",
+        label_visibility="collapsed",
+        help="The cards show the change against the same figures of another period.",
+    )
+    return _COMPARISONS.get(chosen or "")
+
+
+def clear_filters() -> None:
     """Set every slicer back and let go every pick; a callback."""
     for key, value in _KEYS.items():
         st.session_state[key] = value

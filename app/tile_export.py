@@ -22,10 +22,12 @@ import plotly.graph_objects as go
 import plotly.offline
 import xlsxwriter
 
-from app import charts, dashboard, metrics
+from app import charts, dashboard, insights, metrics
 from app import report as reports
+from app.cube import Filters
 from app.metrics import Row
-from app.report import Filters, Report
+from app.periods import Level
+from app.report import Report
 
 PRODUCT = "Customer Revenue Analytics Platform"
 HEADINGS: Mapping[str, str] = {
@@ -56,23 +58,8 @@ class About:
 
 
 def in_words(filters: Filters) -> str:
-    """Return the filters as text: `Region: North, South · From 2024-01-01`; it holds text from data."""
-    parts = [
-        f"{label}: {', '.join(chosen)}"
-        for label, chosen in (
-            ("Region", filters.regions),
-            ("Product", filters.products),
-            ("Category", filters.categories),
-        )
-        if chosen
-    ]
-    if filters.start is not None:
-        parts.append(f"From {filters.start}")
-    if filters.end is not None:
-        parts.append(f"To {filters.end}")
-    if filters.known_region_only:
-        parts.append("Known-region customers only")
-    return " · ".join(parts) or "All sales"
+    """Return the filters as one line; it holds text from data."""
+    return " · ".join(filters.words) or "all sales"
 
 
 def heading(column: str) -> str:
@@ -173,35 +160,23 @@ def _write_cell(
 # The page as a file ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Tile:
-    name: str
-    title: str
-    draw: Callable[[Sequence[Row]], go.Figure]
-    note: str = ""
-
-
-def _products(rows: Sequence[Row]) -> go.Figure:
+def _products(report: Report, level: Level) -> go.Figure:
+    del level
+    rows = report.results["top_products"]
     return charts.sales_by_region([{**row, "region": row["product_name"]} for row in rows])
 
 
-_TILES = (
-    _Tile(name="sales_by_region", title="Sales by Region", draw=charts.sales_by_region),
-    _Tile(name="monthly_sales", title="Monthly Sales Trend", draw=charts.monthly_sales),
-    _Tile(
-        name="loyalty_points_by_region",
-        title="Loyalty Points Distribution by Region",
-        draw=charts.loyalty_points,
-        note="Known customers by home region; the sales filters do not apply.",
+_FIGURES: Mapping[str, Callable[[Report, Level], go.Figure]] = {
+    "sales_by_region": lambda report, _: charts.sales_by_region(report.results["sales_by_region"]),
+    "monthly_sales": lambda report, level: charts.sales_over_time(report.trend, level),
+    "loyalty_points_by_region": lambda report, _: charts.loyalty_points(
+        report.results["loyalty_points_by_region"]
     ),
-    _Tile(name="top_products", title=f"Top {reports.TOP} Products by Revenue", draw=_products),
-    _Tile(
-        name="high_value_sales_by_region",
-        title="High-Value Sales by Region",
-        draw=charts.high_value_sales,
-        note="Sales worth more than $1,000 each.",
+    "top_products": _products,
+    "high_value_sales_by_region": lambda report, _: charts.high_value_sales(
+        report.results["high_value_sales_by_region"]
     ),
-)
+}
 _CARDS = ("customers", "total_sales", "sales_ytd", "average_sale", "high_value_transactions")
 _TITLE = "Revenue & Customer Insights"
 _STYLE = Path(__file__).with_name("assets") / "report.css"
@@ -216,23 +191,26 @@ _POLICY = (
 )
 
 
-def html_report(report: Report, filters: Filters, about: About) -> bytes:
-    """Return the dashboard for these filters as one HTML file that needs no network and prints."""
-    title = escape(_TITLE)
+def html_report(report: Report, about: About, level: Level = "month") -> bytes:
+    """Return the dashboard as one HTML file that needs no network and prints.
+
+    `level` is that of the report's trend.
+    """
+    title, filters = escape(_TITLE), report.chosen
     origin = [
         in_words(filters),
         f"data of {_moment(about.as_of)}" if about.as_of else "no data yet",
         f"data version {about.data_version}",
     ]
     figures: dict[str, go.Figure] = {}
-    tiles = "".join(_tile(tile, report, figures) for tile in _TILES)
+    tiles = "".join(_tile(name, report, level, figures) for name in _FIGURES)
     body = f"""
 <header><p class="product">{escape(PRODUCT)}</p><h1>{title}</h1>
 <p class="origin">{"<br>".join(escape(line) for line in origin)}</p></header>
 <main>
 <section class="front"><h2>Key figures</h2>
 <div class="cards">{"".join(_card(name, report) for name in _CARDS)}</div>
-{_insights(report)}</section>
+{_insights(report, level)}</section>
 {tiles}
 <section class="note"><h2>Differences from the original report</h2>{_marked(dashboard.DIFFERENCES)}</section>
 </main>
@@ -282,33 +260,34 @@ def _card(name: str, report: Report) -> str:
     )
 
 
-def _insights(report: Report) -> str:
-    found = dashboard.insights(report)
+def _insights(report: Report, level: Level) -> str:
+    found = insights.found(report, level)
     if not found:
         return ""
     cells = "".join(
-        f"<div><dt>{escape(label)}</dt><dd><strong>{escape(name)}</strong>{escape(figure)}</dd></div>"
-        for label, name, figure in found
+        f"<div><dt>{escape(one.label)}</dt><dd><strong>{escape(one.name)}</strong>"
+        f"{escape(one.figure)}</dd></div>"
+        for one in found
     )
     return f"<h2>Insights</h2><dl class='insights'>{cells}</dl>"
 
 
-def _tile(tile: _Tile, report: Report, figures: dict[str, go.Figure]) -> str:
+def _tile(name: str, report: Report, level: Level, figures: dict[str, go.Figure]) -> str:
     """Return a tile as HTML, and put its figure with the others."""
-    rows = dashboard.table(tile.name, report)
-    parts = [f"<h2>{escape(tile.title)}</h2>"]
-    if tile.note:
-        parts.append(f"<p class='about'>{escape(tile.note)}</p>")
+    rows, title = dashboard.table(name, report, level), dashboard.TITLES[name]
+    parts = [f"<h2>{escape(title)}</h2>"]
+    if name in dashboard.NOTES:
+        parts.append(f"<p class='about'>{escape(dashboard.NOTES[name])}</p>")
     chart = ""
-    if not dashboard.has_amounts(tile.name, report):
+    if not dashboard.has_amounts(name, report):
         parts.append("<p class='empty'>Nothing in this selection.</p>")
     else:
-        figures[tile.name] = _for_paper(tile.draw(report.results[tile.name]))
-        label = escape(f"{tile.title}; the table beside it holds the same figures")
-        chart = f"<div class='chart' id='chart-{tile.name}' role='img' aria-label='{label}'></div>"
-    table = _table(tile, rows) if rows else ""
+        figures[name] = _for_paper(_FIGURES[name](report, level))
+        label = escape(f"{title}; the table beside it holds the same figures")
+        chart = f"<div class='chart' id='chart-{name}' role='img' aria-label='{label}'></div>"
+    table = _table(title, rows) if rows else ""
     kind = "pair" if chart else "alone"
-    parts.append(f"<div class='{kind}'>{chart}{table}</div>{_tie(tile.name, report)}")
+    parts.append(f"<div class='{kind}'>{chart}{table}</div>{_tie(name, report)}")
     return f"<section class='tile'>{''.join(parts)}</section>"
 
 
@@ -327,7 +306,7 @@ def _for_paper(figure: go.Figure) -> go.Figure:
     return figure
 
 
-def _table(tile: _Tile, rows: Sequence[Row]) -> str:
+def _table(title: str, rows: Sequence[Row]) -> str:
     columns = list(rows[0])
     head = "".join(
         f"<th scope='col'{_side(rows[0][column])}>{escape(heading(column))}</th>"
@@ -342,7 +321,7 @@ def _table(tile: _Tile, rows: Sequence[Row]) -> str:
         + "</tr>"
         for row in rows
     )
-    caption = f"<caption>{escape(tile.title)}</caption>"
+    caption = f"<caption>{escape(title)}</caption>"
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 

@@ -127,6 +127,7 @@ class Dataset:
     log_file: str
     error_file: str
     worth: tuple[str, str, str] | None = None  # columns: quantity, price, discount
+    facets: Mapping[str, str] = field(default_factory=dict)  # column of dq.quarantine -> column
     silver_indexes: tuple[str, ...] = ()  # column lists beside the key and the batch
     money: Money | None = None
     promote: tuple[Promotion, ...] = ()  # in order

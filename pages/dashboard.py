@@ -12,7 +12,7 @@ import streamlit as st
 from app import charts, components, dashboard, figures, insights, metrics, picking
 from app.cube import Filters
 from app.metrics import Row
-from app.periods import Level
+from app.periods import Compare, Level
 from app.report import TOP, Report
 
 CARDS = ("customers", "total_sales", "sales_ytd", "average_sale", "high_value_transactions")
@@ -44,8 +44,8 @@ def show_empty() -> None:
 
 
 def show_page(fresh: figures.Freshness, offered: figures.Choices) -> None:
-    show_origin(fresh)
-    filters, compare = dashboard.slicers(offered)
+    compare = show_origin(fresh)
+    filters = dashboard.slicers(offered)
     picked = picking.picks(offered, filters)
     picking.show_chips(picked)
     cards, sentences, tiles = st.container(), st.container(), st.container()
@@ -82,17 +82,19 @@ def show_page(fresh: figures.Freshness, offered: figures.Choices) -> None:
             "high_value_sales_by_region",
             shown,
             charts.high_value_sales,
-            note="Sales worth more than \\$1,000 each.",
         )
 
 
-def show_origin(fresh: figures.Freshness) -> None:
+def show_origin(fresh: figures.Freshness) -> Compare | None:
+    """Show where the figures come from and what to do with the page; return the comparison."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(dashboard.promoted(fresh), width="content")
         with st.popover(
             "Differences from the original report", icon=":material/difference:", type="tertiary"
         ):
             st.markdown(dashboard.DIFFERENCES)
+        st.space("stretch")
+        return dashboard.comparison()
 
 
 def show_cards(shown: Report) -> None:
@@ -165,7 +167,7 @@ def header(title: str) -> Iterator[None]:
         yield
 
 
-def show_bars(name: str, shown: Report, draw: Callable[..., Any], *, note: str = "") -> None:
+def show_bars(name: str, shown: Report, draw: Callable[..., Any]) -> None:
     title = dashboard.TITLES[name]
     if has_amounts(name, shown):
         st.plotly_chart(
@@ -177,7 +179,7 @@ def show_bars(name: str, shown: Report, draw: Callable[..., Any], *, note: str =
             config=charts.CONFIG,
             alt=f"{title}; the table below it holds the same figures",
         )
-    show_footer(name, shown, dashboard.table(name, shown), note=note)
+    show_footer(name, shown, dashboard.table(name, shown))
 
 
 def show_trend(shown: Report, level: Level) -> None:
@@ -227,8 +229,7 @@ def show_ring(shown: Report) -> None:
             on_select=picking.of_slices(key, picking.HOME, charts.slices(rows)),
             alt="Loyalty points by home region; the table below it holds the same figures",
         )
-    note = "Known customers by home region; the sales filters do not apply."
-    show_footer(name, shown, dashboard.table(name, shown), note=note)
+    show_footer(name, shown, dashboard.table(name, shown))
 
 
 def show_ranking(shown: Report, items: str) -> None:
@@ -275,8 +276,8 @@ def has_amounts(name: str, shown: Report) -> bool:
     return False
 
 
-def show_footer(name: str, shown: Report, rows: Sequence[Row], *, note: str = "") -> None:
-    tie = dashboard.tie(name, shown)
+def show_footer(name: str, shown: Report, rows: Sequence[Row]) -> None:
+    note, tie = dashboard.NOTES.get(name, ""), dashboard.tie(name, shown)
     st.caption(f"{note}  \n{tie}" if note else tie)
     if not rows:
         return

@@ -306,6 +306,13 @@ CREATE TABLE dq.quarantine (
     closed_batch_id bigint,
     closed_position integer,
     repair_id bigint,
+    customer_id text,
+    region text,
+    product_id text,
+    product_name text,
+    category text,
+    day date,
+    worth numeric,
     CONSTRAINT quarantine_closed_check CHECK (((status <> ALL (ARRAY['fixed'::text, 'superseded'::text])) OR (closed_batch_id IS NOT NULL))),
     CONSTRAINT quarantine_snoozed_check CHECK (((status = 'snoozed'::text) = (snoozed_until IS NOT NULL))),
     CONSTRAINT quarantine_status_check CHECK ((status = ANY (ARRAY['open'::text, 'assigned'::text, 'snoozed'::text, 'back_to_source'::text, 'fixed'::text, 'dismissed'::text, 'superseded'::text])))
@@ -418,6 +425,48 @@ COMMENT ON COLUMN dq.quarantine.closed_position IS 'Position of that record';
 --
 
 COMMENT ON COLUMN dq.quarantine.repair_id IS 'Its newest repair';
+
+--
+-- Name: COLUMN quarantine.customer_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.customer_id IS 'Customer of the record, as normalised; null where it cannot be read or the feed has none';
+
+--
+-- Name: COLUMN quarantine.region; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.region IS 'Region of the record, as normalised; null where it cannot be read or the feed has none';
+
+--
+-- Name: COLUMN quarantine.product_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.product_id IS 'Product of the record, as normalised; null where it cannot be read or the feed has none';
+
+--
+-- Name: COLUMN quarantine.product_name; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.product_name IS 'Product name of the record, as normalised; null where it cannot be read or the feed has none';
+
+--
+-- Name: COLUMN quarantine.category; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.category IS 'Product category of the record, as normalised; null where it cannot be read or the feed has none';
+
+--
+-- Name: COLUMN quarantine.day; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.day IS 'Day of the record, UTC, as normalised; null where it cannot be read or the feed has none';
+
+--
+-- Name: COLUMN quarantine.worth; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.worth IS 'Money at stake, USD, as in dq.cause; null where it cannot be read or the feed has none';
 
 --
 -- Name: quarantine_quarantine_id_seq; Type: SEQUENCE; Schema: dq; Owner: -

@@ -15,6 +15,14 @@ DATASET = Dataset(
     log_file="sales_etl_logs.log",
     error_file="invalid_sales.json",
     worth=("quantity", "price", "discount"),
+    facets={
+        "customer_id": "customer_id",
+        "region": "region",
+        "product_id": "product_id",
+        "product_name": "product_name",
+        "category": "category",
+        "day": "date",
+    },
     recognised_by=frozenset({"transaction_id", "product", "product_id", "quantity"}),
     columns=(
         Column(

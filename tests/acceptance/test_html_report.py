@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.report import Filters
+from app.cube import Filters
 from app.tile_export import html_report
 from tests.unit.test_tile_export import ABOUT, HOSTILE, report
 
@@ -20,7 +20,7 @@ def test_it_is_drawn_alone_shows_text_as_text_and_prints_a_tile_a_page(
     page: Page, tmp_path: Path
 ) -> None:
     file = tmp_path / "report.html"
-    file.write_bytes(html_report(report(HOSTILE), Filters(regions=(HOSTILE,)), ABOUT))
+    file.write_bytes(html_report(report(HOSTILE, filters=Filters(regions=(HOSTILE,))), ABOUT))
     said: list[str] = []
     page.on("request", lambda request: said.append(request.url))
     page.on("pageerror", lambda error: said.append(str(error)))
