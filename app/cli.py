@@ -896,7 +896,7 @@ def psql(arguments: tuple[str, ...]) -> int:
 def migrate(feed: str | None, as_json: bool) -> None:
     """Bring the database to this version's schema."""
     from etl.db import migrate as migrations
-    from etl.db import tables
+    from etl.db import reporting, tables
 
     if feed is not None:
         click.echo(tables.migration(datasets.get(feed)), nl=False)
@@ -904,11 +904,15 @@ def migrate(feed: str | None, as_json: bool) -> None:
     settings = settings_module.load()
     with _engine(settings, check=False) as opened:
         done = migrations.apply(opened.engine, _say_first)
+        readers = reporting.provide(opened.engine, opened.url, settings, opened.embedded)
     names = [f"{one.version:04d}_{one.name}" for one in done]
     if as_json:
-        print_json({"applied": names})
-    else:
-        _say(f"applied {', '.join(names)}" if names else "the database is up to date")
+        print_json({"applied": names, "readers_left_alone": readers.problem})
+        return
+    _say(f"applied {', '.join(names)}" if names else "the database is up to date")
+    if readers.problem:
+        roles = " and ".join(reader.name for reader in reporting.READERS)
+        _say(f"the roles {roles} were left alone: {readers.problem}")
 
 
 @cli.command()

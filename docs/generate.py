@@ -126,6 +126,36 @@ def metrics_page() -> str:
         f"| {metric.title} (`{metric.name}`) | {metric.unit} | {metric.description} | `{metric.dax}` |"
         for metric in metrics.METRICS
     ]
+    lines += [
+        "",
+        "## Measures of Explore",
+        "",
+        "What *Explore* offers: five of the metrics above, and these. Groups of a measure that does not",
+        "add up (an average, a largest value, a count of different things) do not sum to the total.",
+        "",
+        "| measure | unit | meaning | adds up | SQL | in Power BI (DAX) |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {measure.title} (`{measure.name}`) | {measure.unit} | {measure.description} "
+        f"| {'yes' if measure.is_additive else 'no'} | `{measure.expression}` | `{measure.dax}` |"
+        for measure in metrics.MEASURES
+        if measure not in metrics.METRICS
+    ]
+    lines += [
+        "",
+        "## Dimensions of Explore",
+        "",
+        "Each sale has exactly one value of each.",
+        "",
+        "| dimension | SQL | in Power BI (DAX) |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {dimension.title} (`{dimension.name}`) "
+        f"| `{dimension.expression.format(day='t.transaction_date')}` | `{dimension.dax}` |"
+        for dimension in metrics.DIMENSIONS
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -57,6 +57,11 @@ class Settings(BaseSettings):
         default=SecretStr(EMBEDDED),
         description="`embedded:`, or `postgresql://user:password@host:port/database`",
     )
+    sql_box_url: SecretStr | None = Field(
+        default=None,
+        description="`postgresql://sql_box:password@host/database`: the role that the SQL box of "
+        "*Explore* reads gold as; made by `revenue migrate` where it may, by itself when embedded",
+    )
     home: Path = Field(
         default_factory=Path.cwd,
         description="folder of `data/`, `logs/` and the embedded `database/`; the current folder",
@@ -143,6 +148,11 @@ class Settings(BaseSettings):
     demo_records: int = Field(
         default=2000, ge=1, description="sales records of the demo data on a first start"
     )
+
+    @field_validator("sql_box_url", mode="before")
+    @classmethod
+    def _none_when_empty(cls, value: Any) -> Any:
+        return value or None
 
     @field_validator("home")
     @classmethod

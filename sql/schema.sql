@@ -2715,6 +2715,83 @@ ALTER TABLE etl.run ALTER COLUMN run_id ADD GENERATED ALWAYS AS IDENTITY (
 );
 
 --
+-- Name: saved_view; Type: TABLE; Schema: etl; Owner: -
+--
+
+CREATE TABLE etl.saved_view (
+    view_id bigint NOT NULL,
+    page text NOT NULL,
+    name text NOT NULL,
+    address jsonb NOT NULL,
+    owner text NOT NULL,
+    is_shared boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT saved_view_address_check CHECK ((jsonb_typeof(address) = 'object'::text)),
+    CONSTRAINT saved_view_name_check CHECK (((length(name) >= 1) AND (length(name) <= 80)))
+);
+
+--
+-- Name: TABLE saved_view; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON TABLE etl.saved_view IS 'One row a view that somebody keeps of a page';
+
+--
+-- Name: COLUMN saved_view.view_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.saved_view.view_id IS 'Number of the view';
+
+--
+-- Name: COLUMN saved_view.page; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.saved_view.page IS 'Page it opens, by the name of its file';
+
+--
+-- Name: COLUMN saved_view.name; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.saved_view.name IS 'Its name, unique for its owner and page';
+
+--
+-- Name: COLUMN saved_view.address; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.saved_view.address IS 'Query parameters of the page: name to list of values';
+
+--
+-- Name: COLUMN saved_view.owner; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.saved_view.owner IS 'Who made it';
+
+--
+-- Name: COLUMN saved_view.is_shared; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.saved_view.is_shared IS 'Whether everybody sees it';
+
+--
+-- Name: COLUMN saved_view.created_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.saved_view.created_at IS 'When it was made';
+
+--
+-- Name: saved_view_view_id_seq; Type: SEQUENCE; Schema: etl; Owner: -
+--
+
+ALTER TABLE etl.saved_view ALTER COLUMN view_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME etl.saved_view_view_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
 -- Name: schedule; Type: TABLE; Schema: etl; Owner: -
 --
 
@@ -4058,6 +4135,20 @@ ALTER TABLE ONLY etl.run
 
 ALTER TABLE ONLY etl.run
     ADD CONSTRAINT run_schedule_id_planned_at_key UNIQUE (schedule_id, planned_at);
+
+--
+-- Name: saved_view saved_view_page_owner_name_key; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.saved_view
+    ADD CONSTRAINT saved_view_page_owner_name_key UNIQUE (page, owner, name);
+
+--
+-- Name: saved_view saved_view_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.saved_view
+    ADD CONSTRAINT saved_view_pkey PRIMARY KEY (view_id);
 
 --
 -- Name: schedule schedule_pkey; Type: CONSTRAINT; Schema: etl; Owner: -

@@ -31,6 +31,7 @@ PAGES = (
     "rules",
     "dashboard",
     "explain",
+    "explore",
     "health",
 )
 

@@ -75,6 +75,7 @@ begin
     delete from etl.worker;
     delete from etl.log;
     delete from etl.audit;
+    delete from etl.saved_view;
     update etl.dataset set data_version = data_version + 1;
     update silver.etl_metadata set last_insert_date = '1900-01-01 00:00:00+00';
 end

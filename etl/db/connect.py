@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg2
@@ -13,7 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from etl import masking
-from etl.db import migrate
+from etl.db import migrate, reporting
 from etl.db.embedded import EmbeddedServer
 from etl.errors import DatabaseError, SettingsError
 from etl.settings import Settings
@@ -29,6 +30,7 @@ class Database:
     url: str
     engine: Engine
     embedded: EmbeddedServer | None
+    reader_urls: Mapping[str, str] = field(default_factory=dict)  # by role; of an embedded server
 
     def close(self) -> None:
         self.engine.dispose()
@@ -60,6 +62,8 @@ def database(
     try:
         if check and embedded is not None:
             migrate.apply(engine, progress)
+            readers = reporting.provide(engine, url, settings, embedded)
+            opened = dataclasses.replace(opened, reader_urls=readers.urls)
         elif check:
             migrate.check(engine)
         yield opened

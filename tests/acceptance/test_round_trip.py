@@ -14,7 +14,7 @@ import xlsxwriter
 from playwright.sync_api import Page, expect
 from sqlalchemy import Engine, text
 
-from app.report import Filters, report
+from app.cube import Filters, report
 from tests.acceptance.test_operate import open_page, wait_for
 from tests.browser import App, settle
 

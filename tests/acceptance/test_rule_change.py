@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import Engine, text
 
-from app.report import Filters, Report, report
+from app.cube import Filters, Report, report
 from tests.acceptance.conftest import revenue
 from tests.acceptance.test_operate import open_page, wait_for
 from tests.browser import App, settle
