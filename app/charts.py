@@ -21,9 +21,9 @@ import plotly.graph_objects as go
 from app.metrics import Number, Row, exact_money
 from app.periods import Level, Period
 
-CONFIG = {"displayModeBar": False}
 _PNG_SCALE = 2  # image pixels for each of the screen's: sharp in a document
 _FILE_CHARACTERS = 80
+CONFIG = {"displayModeBar": False}
 HEIGHT = 270  # pixels
 BARS = 10  # across, of one chart; what is beyond is added up in a last one
 COLUMNS = 7
@@ -203,6 +203,7 @@ def loyalty_ring(rows: Sequence[Row], picked: Sequence[str] = ()) -> dict[str, A
             "itemGap": 2,
             "textStyle": {"fontSize": 18},
         },
+        "toolbox": {"feature": {"saveAsImage": {"name": "loyalty_points", "title": "PNG"}}},
         "legend": {"bottom": 0, "type": "scroll", "selectedMode": False},
         "tooltip": {"valueFormatter": "localized"},
         "series": [

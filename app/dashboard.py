@@ -238,6 +238,13 @@ def drill_into_category(category: str) -> None:
 # Words ----------------------------------------------------------------------------------
 
 
+def about(fresh: figures.Freshness) -> About:
+    """Return what a file taken home says about its numbers."""
+    return About(
+        data_version=fresh.data_version, as_of=fresh.ended_at, made_at=dt.datetime.now(dt.UTC)
+    )
+
+
 def promoted(fresh: figures.Freshness) -> str:
     """Return when the shown data came, in the viewer's zone."""
     if fresh.ended_at is None:
@@ -248,6 +255,15 @@ def promoted(fresh: figures.Freshness) -> str:
         zone = dt.UTC
     moment = fresh.ended_at.astimezone(zone)
     return f"Data of {moment:%d %b %Y, %H:%M %Z} · {fresh.dataset} run {fresh.run_id}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """Where the numbers of a file come from."""
+
+    data_version: int
+    as_of: dt.datetime | None  # when the data came, with zone
+    made_at: dt.datetime  # when the file was made, with zone
 
 
 @dataclass(frozen=True, kw_only=True)

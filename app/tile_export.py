@@ -12,7 +12,6 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
 from pathlib import Path
@@ -25,10 +24,12 @@ import xlsxwriter
 from app import charts, dashboard, insights, metrics
 from app import report as reports
 from app.cube import Filters
+from app.dashboard import About
 from app.metrics import Row
 from app.periods import Level
 from app.report import Report
 
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 PRODUCT = "Customer Revenue Analytics Platform"
 HEADINGS: Mapping[str, str] = {
     "region": "Region",
@@ -46,15 +47,6 @@ _EXACT_DIGITS = 15  # of a spreadsheet's number
 _SHEET_ROWS = 1_048_575  # below the heading
 _MEASURED_ROWS = 200  # that decide how wide a column is
 _MONTH = "month"
-
-
-@dataclass(frozen=True, kw_only=True)
-class About:
-    """Where the numbers of a file come from."""
-
-    data_version: int
-    as_of: dt.datetime | None  # when the data came, with zone
-    made_at: dt.datetime  # when the file was made, with zone
 
 
 def in_words(filters: Filters) -> str:

@@ -4,27 +4,52 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import streamlit as st
 
-from app import charts, components, dashboard, figures, insights, metrics, picking
+from app import (
+    charts,
+    components,
+    dashboard,
+    figures,
+    insights,
+    metrics,
+    nav,
+    picking,
+    saved_views,
+    tile_export,
+    trust,
+)
 from app.cube import Filters
+from app.explain import explain_address
 from app.metrics import Row
 from app.periods import Compare, Level
-from app.report import TOP, Report
+from app.report import TOP, WHOLES, Report
 
 CARDS = ("customers", "total_sales", "sales_ytd", "average_sale", "high_value_transactions")
+TITLE = "Revenue & Customer Insights Dashboard"
 SPARKLINE_MONTHS = 3  # at least
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """The report of the page, and where it comes from."""
+
+    report: Report
+    level: Level
+    about: dashboard.About
+    moved: trust.Moved
+
+
 def main() -> None:
-    st.title("Revenue & Customer Insights Dashboard")
     fresh = figures.freshness()
     try:
         offered = figures.choices(fresh.data_version)
         if dashboard.is_empty(fresh, offered):
+            st.title(TITLE)
             show_empty()
         else:
             show_page(fresh, offered)
@@ -44,6 +69,11 @@ def show_empty() -> None:
 
 
 def show_page(fresh: figures.Freshness, offered: figures.Choices) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.title(TITLE, width="content")
+        st.space("stretch")
+        saved_views.saved_views("dashboard")
+        take_home = st.container(width="content")
     compare = show_origin(fresh)
     filters = dashboard.slicers(offered)
     picked = picking.picks(offered, filters)
@@ -57,6 +87,9 @@ def show_page(fresh: figures.Freshness, offered: figures.Choices) -> None:
             level = dashboard.trend_level(filters, offered)
         trend = st.container(gap="xsmall")
     shown = figures.report(fresh.data_version, filters, picked, compare, level)
+    page = Shown(report=shown, level=level, about=dashboard.about(fresh), moved=trust.moved())
+    with take_home:
+        show_report(page)
     with cards:
         show_cards(shown)
         if not shown.kpis["transactions"]:
@@ -66,23 +99,19 @@ def show_page(fresh: figures.Freshness, offered: figures.Choices) -> None:
     with left, tile_frame("sales_by_region"):
         size = charts.unit(shown.results["sales_by_region"], "total_sales")[1]
         st.subheader(f"Sales by Region ({size})", anchor=False)
-        show_bars("sales_by_region", shown, charts.sales_by_region)
+        show_bars(page, "sales_by_region", charts.sales_by_region)
     with trend:
-        show_trend(shown, level)
+        show_trend(page)
     with first, tile_frame("loyalty_points_by_region"):
         st.subheader("Loyalty Points Distribution by Region", anchor=False)
-        show_ring(shown)
+        show_ring(page)
     with second, tile_frame("top_products"):
         with header(f"Top {TOP} Products by Revenue"):
             items = dashboard.ranked_items()
-        show_ranking(shown, items)
+        show_ranking(page, items)
     with third, tile_frame("high_value_sales_by_region"):
         st.subheader("High-Value Sales by Region", anchor=False)
-        show_bars(
-            "high_value_sales_by_region",
-            shown,
-            charts.high_value_sales,
-        )
+        show_bars(page, "high_value_sales_by_region", charts.high_value_sales)
 
 
 def show_origin(fresh: figures.Freshness) -> Compare | None:
@@ -97,24 +126,48 @@ def show_origin(fresh: figures.Freshness) -> Compare | None:
         return dashboard.comparison()
 
 
+def show_report(page: Shown) -> None:
+    st.download_button(
+        "Report",
+        partial(tile_export.html_report, page.report, page.about, page.level),
+        "dashboard.html",
+        "text/html",
+        icon=":material/print:",
+        type="tertiary",
+        on_click="ignore",
+        help="This page as one file that needs no network; print it to have a PDF",
+    )
+
+
 def show_cards(shown: Report) -> None:
     st.html(dashboard.CARDS_STYLE)
     with st.grid(5, min_column_width=145, gap="small", key="cards"):
         for name in CARDS:
             metric, card = metrics.BY_NAME[name], dashboard.card(name, shown)
             has_line = len(card.months) >= SPARKLINE_MONTHS
-            st.metric(
-                metric.title,
-                metrics.format_value(metric, shown.kpis[name]),
-                card.beside,
-                delta_color="normal" if card.is_change else "off",
-                delta_arrow="auto" if card.is_change else "off",
-                help=dashboard.explained(name, shown),
-                border=True,
-                height="stretch",
-                chart_data=card.months if has_line else None,
-                chart_type="area",
-            )
+            with st.container(border=True, height="stretch", gap="xsmall"):
+                st.metric(
+                    metric.title,
+                    metrics.format_value(metric, shown.kpis[name]),
+                    card.beside,
+                    delta_color="normal" if card.is_change else "off",
+                    delta_arrow="auto" if card.is_change else "off",
+                    help=dashboard.explained(name, shown),
+                    chart_data=card.months if has_line else None,
+                    chart_type="area",
+                )
+                st.space("stretch")
+                show_explain(name, shown.chosen)
+
+
+def show_explain(metric: str, filters: Filters) -> None:
+    st.page_link(
+        nav.page("explain"),
+        label=":small[Explain]",
+        icon=":material/quiz:",
+        query_params=explain_address(metric, filters),
+        help="The transactions behind this number, and those not counted",
+    )
 
 
 def show_nothing(filters: Filters, *, has_sales: bool) -> None:
@@ -150,6 +203,7 @@ def show_insights(found: Sequence[insights.Insight]) -> None:
                 st.caption(f":material/{one.icon}: {one.label}")
                 st.markdown(f"**{components.escape(one.name)}**")
                 st.caption(components.escape(one.figure))
+                show_explain("total_sales", one.filters)
 
 
 # Tiles ----------------------------------------------------------------------------------
@@ -167,23 +221,24 @@ def header(title: str) -> Iterator[None]:
         yield
 
 
-def show_bars(name: str, shown: Report, draw: Callable[..., Any]) -> None:
+def show_bars(page: Shown, name: str, draw: Callable[..., Any]) -> None:
     title = dashboard.TITLES[name]
-    if has_amounts(name, shown):
+    if has_amounts(page, name):
         st.plotly_chart(
-            draw(shown.results[name], shown.picks.regions),
+            draw(page.report.results[name], page.report.picks.regions),
             key=name,
             on_select=picking.of_chart(name, picking.REGION),
             selection_mode="points",
             width="stretch",
-            config=charts.CONFIG,
+            config=charts.chart_config(name, title),
             alt=f"{title}; the table below it holds the same figures",
         )
-    show_footer(name, shown, dashboard.table(name, shown))
+    show_footer(page, name, dashboard.table(name, page.report))
 
 
-def show_trend(shown: Report, level: Level) -> None:
-    name, period = "monthly_sales", shown.picks.period
+def show_trend(page: Shown) -> None:
+    name, level, shown = "monthly_sales", page.level, page.report
+    period = shown.picks.period
     with st.container(horizontal=True, gap="small"):
         if period is not None and level != "day":
             st.button(
@@ -202,7 +257,7 @@ def show_trend(shown: Report, level: Level) -> None:
                 on_click=dashboard.drill_out,
                 args=(sliced,),
             )
-    if has_amounts(name, shown):
+    if has_amounts(page, name):
         key = f"{name}_{level}"
         st.plotly_chart(
             charts.sales_over_time(shown.trend, level, period),
@@ -210,16 +265,16 @@ def show_trend(shown: Report, level: Level) -> None:
             on_select=picking.of_trend(key, level),
             selection_mode="points",
             width="stretch",
-            config=charts.CONFIG,
+            config=charts.chart_config(name, dashboard.TITLES[name]),
             alt=f"Sales by {level}; the table below it holds the same figures",
         )
-    show_footer(name, shown, dashboard.table(name, shown, level))
+    show_footer(page, name, dashboard.table(name, shown, level))
 
 
-def show_ring(shown: Report) -> None:
-    name, picked = "loyalty_points_by_region", shown.picks.home_regions
-    rows = shown.results[name]
-    if has_amounts(name, shown):
+def show_ring(page: Shown) -> None:
+    name, picked = "loyalty_points_by_region", page.report.picks.home_regions
+    rows = page.report.results[name]
+    if has_amounts(page, name):
         # an element of its own for each pick: a selection in it is always a new click
         key = f"{name}_{hash(picked)}"
         st.echarts_chart(
@@ -229,19 +284,18 @@ def show_ring(shown: Report) -> None:
             on_select=picking.of_slices(key, picking.HOME, charts.slices(rows)),
             alt="Loyalty points by home region; the table below it holds the same figures",
         )
-    show_footer(name, shown, dashboard.table(name, shown))
+    show_footer(page, name, dashboard.table(name, page.report))
 
 
-def show_ranking(shown: Report, items: str) -> None:
-    name = "top_products"
-    if has_amounts(name, shown):
+def show_ranking(page: Shown, items: str) -> None:
+    name, shown = "top_products", page.report
+    if has_amounts(page, name):
         dimension = picking.CATEGORY if items == "category" else picking.PRODUCT
         picked = shown.picks.categories if items == "category" else shown.picks.products
-        rows = dashboard.ranking(shown, items)
         values = dashboard.ranked_values(shown, items)
         key = f"{name}_{items}_{hash((picked, tuple(values)))}"
         st.dataframe(
-            rows,
+            dashboard.ranking(shown, items),
             column_config=dashboard.RANKING_COLUMNS,
             column_order=["name", "total_sales", "share"],
             hide_index=True,
@@ -254,53 +308,77 @@ def show_ranking(shown: Report, items: str) -> None:
                     "rows": [place for place, value in enumerate(values) if value in picked]
                 }
             },
-            alt=f"Top {TOP} products by revenue, the others and the total",
+            alt=f"{dashboard.TITLES[name]}, the others and the total",
         )
-        if len(shown.picks.categories) == 1 and items == "category":
-            (category,) = shown.picks.categories
+        if items == "category" and len(picked) == 1:
             st.button(
-                f"Products of {components.escape(category)}",
+                f"Products of {components.escape(picked[0])}",
                 icon=":material/zoom_in:",
                 type="tertiary",
                 on_click=dashboard.drill_into_category,
-                args=(category,),
+                args=(picked[0],),
             )
-    show_footer(name, shown, dashboard.table(name, shown))
+    show_footer(page, name, dashboard.table(name, shown))
 
 
-def has_amounts(name: str, shown: Report) -> bool:
+def has_amounts(page: Shown, name: str) -> bool:
     """Tell whether a tile has anything to draw; say so if not."""
-    if dashboard.has_amounts(name, shown):
+    if dashboard.has_amounts(name, page.report):
         return True
     st.caption(":material/filter_alt: Nothing in this selection.")
     return False
 
 
-def show_footer(name: str, shown: Report, rows: Sequence[Row]) -> None:
-    note, tie = dashboard.NOTES.get(name, ""), dashboard.tie(name, shown)
-    st.caption(f"{note}  \n{tie}" if note else tie)
-    if not rows:
-        return
-    title = dashboard.TITLES[name]
+def show_footer(page: Shown, name: str, rows: Sequence[Row]) -> None:
+    """Show whether the tile ties out, how far it can be trusted, and what stands behind it."""
+    note, tie = dashboard.NOTES.get(name), dashboard.tie(name, page.report)
+    st.caption(tie if note is None else f"{components.escape(note)}  \n{tie}")
+    metric = WHOLES[name]
+    trust.show_strip(metric, page.report.chosen, at=page.moved)
     with st.container(horizontal=True, gap="small"):
-        with st.popover("Table", icon=":material/table:", type="tertiary"):
-            st.dataframe(
-                rows,
-                column_config=dashboard.COLUMNS,
-                hide_index=True,
-                width="stretch",
-                alt=f"{title}, as a table",
-            )
-        st.download_button(
-            "CSV",
-            partial(components.as_csv, rows),
-            f"{name}.csv",
-            "text/csv",
-            icon=":material/download:",
-            type="tertiary",
-            on_click="ignore",
-            key=f"csv_{name}",
+        show_explain(metric, page.report.chosen)
+        if rows:
+            show_table(page, name, rows)
+
+
+def show_table(page: Shown, name: str, rows: Sequence[Row]) -> None:
+    title = dashboard.TITLES[name]
+    with st.popover("Table", icon=":material/table:", type="tertiary"):
+        st.dataframe(
+            rows,
+            column_config=dashboard.COLUMNS,
+            hide_index=True,
+            width="stretch",
+            alt=f"{title}, as a table",
         )
+        with st.container(horizontal=True, gap="small"):
+            st.download_button(
+                "CSV",
+                partial(components.as_csv, rows),
+                f"{name}.csv",
+                "text/csv",
+                icon=":material/download:",
+                type="tertiary",
+                on_click="ignore",
+                key=f"csv_{name}",
+            )
+            st.download_button(
+                "XLSX",
+                partial(
+                    tile_export.as_xlsx,
+                    title,
+                    rows,
+                    page.report.chosen,
+                    page.about,
+                    definition=metrics.BY_NAME[WHOLES[name]].description,
+                ),
+                f"{name}.xlsx",
+                tile_export.XLSX,
+                icon=":material/download:",
+                type="tertiary",
+                on_click="ignore",
+                key=f"xlsx_{name}",
+            )
 
 
 main()

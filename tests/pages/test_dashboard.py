@@ -83,6 +83,10 @@ def figures(page: AppTest) -> list[dict[str, Any]]:
     return [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
 
 
+def clear(page: AppTest) -> Any:
+    return next(button for button in page.button if button.label == "Clear filters")
+
+
 def html(page: AppTest) -> str:
     return "\n".join(element.proto.body for element in page.get("html"))
 
@@ -178,14 +182,14 @@ def test_what_the_address_cannot_mean_is_ignored(
 
 def test_the_widgets_filter_and_one_button_clears_them(filled: Engine) -> None:
     page = dashboard()
-    assert page.button[0].disabled
+    assert clear(page).disabled
     page.multiselect(key="region").select("North").run()
     assert cards(page)["Total Sales"] == "$1.75K"
     page.multiselect(key="product").select("Desk").run()
     assert cards(page)["Total Sales"] == "$251"
     page.toggle(key="known_region_only").set_value(True).run()
     assert cards(page)["Total Sales"] == "$0"
-    page.button[0].click().run()
+    clear(page).click().run()
     assert not page.exception
     assert cards(page)["Total Sales"] == "$2.8K"
     assert page.multiselect(key="region").value == []
@@ -241,7 +245,7 @@ def test_customers_without_sales_are_shown(filled: Engine) -> None:
     page = dashboard()
     assert cards(page)["Customers"] == "3"
     assert "Only customers are loaded" in page.info[0].value
-    assert [link.proto.page for link in page.get("page_link")] == ["upload"]
+    assert "upload" in [link.proto.page for link in page.get("page_link")]
 
 
 def test_hostile_names_are_shown_as_text(filled: Engine) -> None:
@@ -284,7 +288,8 @@ def test_each_chart_has_a_table_with_the_same_figures(filled: Engine) -> None:
         ["region", "high_value_sales", "high_value_transactions"],
     ]
     assert list(tables[0]["region"]) == ["North", "South", "Unknown"]
-    assert len(page.get("download_button")) == 5
+    offered = [button.label for button in page.get("download_button")]
+    assert (offered.count("CSV"), offered.count("XLSX"), offered.count("Report")) == (5, 5, 1)
 
 
 def test_the_caption_says_which_run_brought_the_data(filled: Engine) -> None:
