@@ -57,6 +57,10 @@ sql: .venv/installed  ## Write sql/schema.sql anew from the migrations
 	$(BIN)/python -m tests.schema > sql/schema.sql.part
 	mv sql/schema.sql.part sql/schema.sql
 
+.PHONY: powerbi
+powerbi: .venv/installed  ## Write powerbi/ anew from the metrics and the gold schema, and lint it
+	$(BIN)/python -m app.powerbi
+
 .PHONY: screenshots
 screenshots: .venv/installed-dev  ## Take docs/screenshots/ anew (needs Chromium)
 	$(BIN)/python -m tests.screenshots

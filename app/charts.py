@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
@@ -18,7 +19,10 @@ from typing import Any
 import plotly.graph_objects as go
 
 from app.metrics import Number, Row, exact_money
+from app.periods import Level, Period
 
+_PNG_SCALE = 2  # image pixels for each of the screen's: sharp in a document
+_FILE_CHARACTERS = 80
 CONFIG = {"displayModeBar": False}
 HEIGHT = 270  # pixels
 BARS = 10  # across, of one chart; what is beyond is added up in a last one
@@ -27,7 +31,26 @@ SLICES = 6
 _LABEL_LENGTH = 18
 _LABELLED_MONTHS = 13
 _OTHERS = "Others"
+_DIMMED = 0.3  # what is not picked
 _UNITS = ((Decimal(10**10), Decimal(10**9), "B"), (Decimal(10**7), Decimal(10**6), "M"))
+
+
+def chart_config(name: str, title: str) -> dict[str, Any]:
+    """Return the configuration of a chart that can be taken home as a PNG, by one button.
+
+    The file is named after the tile's `title`, or `name` when that has no plain letters.
+    """
+    words = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")
+    return {
+        "displayModeBar": True,
+        "displaylogo": False,
+        "modeBarButtons": [["toImage"]],
+        "toImageButtonOptions": {
+            "filename": words[:_FILE_CHARACTERS].rstrip("_") or name,
+            "format": "png",
+            "scale": _PNG_SCALE,
+        },
+    }
 
 
 def unit(rows: Sequence[Row], column: str) -> tuple[Decimal, str]:
@@ -47,17 +70,19 @@ def label(amount: Number, size: Decimal, sign: str) -> str:
     return f"${scaled.quantize(places, ROUND_HALF_UP):,}".removesuffix(".0") + sign
 
 
-def sales_by_region(rows: Sequence[Row]) -> go.Figure:
+def sales_by_region(rows: Sequence[Row], picked: Sequence[str] = ()) -> go.Figure:
     """Draw bars across, largest on top; USD."""
-    return _bars(rows, "total_sales", "transactions", orientation="h")
+    return _bars(rows, "total_sales", "transactions", picked, orientation="h")
 
 
-def high_value_sales(rows: Sequence[Row]) -> go.Figure:
+def high_value_sales(rows: Sequence[Row], picked: Sequence[str] = ()) -> go.Figure:
     """Draw columns, largest first; USD, of sales worth more than 1,000 each."""
-    return _bars(rows, "high_value_sales", "high_value_transactions", orientation="v")
+    return _bars(rows, "high_value_sales", "high_value_transactions", picked, orientation="v")
 
 
-def _bars(rows: Sequence[Row], amount: str, count: str, *, orientation: str) -> go.Figure:
+def _bars(
+    rows: Sequence[Row], amount: str, count: str, picked: Sequence[str], *, orientation: str
+) -> go.Figure:
     size, sign = unit(rows, amount)
     is_across = orientation == "h"
     kept = _limited(rows, "region", amount, count, BARS if is_across else COLUMNS)
@@ -71,6 +96,8 @@ def _bars(rows: Sequence[Row], amount: str, count: str, *, orientation: str) -> 
             text=[label(row[amount], size, sign) for row in kept],
             textposition="outside",
             cliponaxis=False,
+            marker={"opacity": _opacities([row["region"] for row in kept], picked)},
+            customdata=_values(rows, kept, "region"),
             hovertext=[
                 f"<b>{name}</b><br>{exact_money(row[amount])}<br>{row[count]:,} sales"
                 for name, row in zip(names, kept, strict=True)
@@ -100,28 +127,39 @@ def _bars(rows: Sequence[Row], amount: str, count: str, *, orientation: str) -> 
     return _finished(figure)
 
 
-def monthly_sales(rows: Sequence[Row]) -> go.Figure:
-    """Draw a line with a marker a month; a month without sales between others is 0; USD."""
+def sales_over_time(
+    rows: Sequence[Row], level: Level = "month", picked: Period | None = None
+) -> go.Figure:
+    """Draw a line with a marker a year, month or day; one without sales between others is 0; USD."""
     size, sign = unit(rows, "total_sales")
-    filled = every_month(rows)
+    filled = every_period(rows, level)
     amounts = [float(row["total_sales"]) for row in filled]
     labels = [label(row["total_sales"], size, sign) for row in filled]
     if len(filled) > _LABELLED_MONTHS:  # only what stands out, the axis tells the rest
         shown = {amounts.index(max(amounts)), amounts.index(min(amounts)), len(filled) - 1}
         labels = [text if place in shown else "" for place, text in enumerate(labels)]
+    words = {"year": "%Y", "month": "%b %Y", "day": "%a %d %b %Y"}[level]
+    starts = [row["start"] for row in filled]
     figure = go.Figure(
         go.Scatter(
-            x=[row["month"] for row in filled],
+            x=starts,
             y=amounts,
             mode="lines+markers+text",
             line={"width": 2.5},
-            marker={"size": 8},
+            marker={
+                "size": 8 if len(filled) < 60 else 6,
+                "opacity": [
+                    1.0 if picked is None or picked.start <= start <= picked.end else _DIMMED
+                    for start in starts
+                ],
+            },
+            customdata=[start.isoformat() for start in starts],
             text=labels,
             textposition=_beside_the_line(amounts),
             textfont={"size": 10},
             cliponaxis=False,
             hovertext=[
-                f"<b>{row['month']:%b %Y}</b><br>{exact_money(row['total_sales'])}<br>"
+                f"<b>{row['start']:{words}}</b><br>{exact_money(row['total_sales'])}<br>"
                 f"{row['transactions']:,} sales"
                 for row in filled
             ],
@@ -129,11 +167,12 @@ def monthly_sales(rows: Sequence[Row]) -> go.Figure:
         )
     )
     ticks = _ticks(max(amounts, default=0.0))
+    few = len(filled) <= _LABELLED_MONTHS
     figure.update_layout(
         xaxis={
             "type": "date",
-            "tickformat": "%b\n%Y",
-            "dtick": "M1" if len(filled) <= _LABELLED_MONTHS else None,
+            "tickformat": {"year": "%Y", "month": "%b\n%Y", "day": "%d\n%b %Y"}[level],
+            "dtick": {"year": "M12", "month": "M1" if few else None, "day": None}[level],
             "autotickangles": [0, 90],
             "showgrid": False,
         },
@@ -145,6 +184,54 @@ def monthly_sales(rows: Sequence[Row]) -> go.Figure:
         },
     )
     return _finished(figure)
+
+
+def loyalty_ring(rows: Sequence[Row], picked: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the ring below as an ECharts option, whose slices tell when they are clicked.
+
+    ECharts shows every text as it is.
+    """
+    kept = _limited(rows, "region", "loyalty_points", "customers", SLICES)
+    opacities = _opacities([row["region"] for row in kept], picked)
+    total = sum(row["loyalty_points"] for row in kept)
+    return {
+        "title": {
+            "text": f"{total:,}",
+            "subtext": "points",
+            "left": "center",
+            "top": "34%",
+            "itemGap": 2,
+            "textStyle": {"fontSize": 18},
+        },
+        "toolbox": {"feature": {"saveAsImage": {"name": "loyalty_points", "title": "PNG"}}},
+        "legend": {"bottom": 0, "type": "scroll", "selectedMode": False},
+        "tooltip": {"valueFormatter": "localized"},
+        "series": [
+            {
+                "type": "pie",
+                "radius": ["46%", "66%"],
+                "center": ["50%", "44%"],
+                "startAngle": 90,
+                "selectedMode": "single",
+                "selectedOffset": 0,
+                "label": {"formatter": "{d}%"},
+                "data": [
+                    {
+                        "name": row["region"],
+                        "value": row["loyalty_points"],
+                        "itemStyle": {"opacity": opacity},
+                    }
+                    for row, opacity in zip(kept, opacities, strict=True)
+                ],
+            }
+        ],
+    }
+
+
+def slices(rows: Sequence[Row]) -> list[str | None]:
+    """Return the region of each slice of the ring; None for the others together."""
+    kept = _limited(rows, "region", "loyalty_points", "customers", SLICES)
+    return _values(rows, kept, "region")
 
 
 def loyalty_points(rows: Sequence[Row]) -> go.Figure:
@@ -390,16 +477,27 @@ def money_changes(
     return _finished(figure)
 
 
-def every_month(rows: Sequence[Row]) -> list[Row]:
-    """Return one row a month from the first to the last, those without sales with 0."""
-    known = {row["month"]: row for row in rows}
+def every_period(rows: Sequence[Row], level: Level = "month") -> list[Row]:
+    """Return one row a period from the first to the last, those without sales with 0."""
+    known = {row["start"]: row for row in rows}
     filled: list[Row] = []
-    month = min(known, default=None)
-    while month is not None and month <= max(known):
-        empty = {"month": month, "total_sales": Decimal(), "transactions": 0}
-        filled.append(known.get(month, empty))
-        month = (month + dt.timedelta(days=31)).replace(day=1)
+    start = min(known, default=None)
+    while start is not None and start <= max(known):
+        empty = {"start": start, "total_sales": Decimal(), "transactions": 0}
+        filled.append(known.get(start, empty))
+        start = Period.of(start, level).end + dt.timedelta(days=1)
     return filled
+
+
+def _opacities(names: Sequence[str], picked: Sequence[str]) -> list[float]:
+    return [1.0 if not picked or name in picked else _DIMMED for name in names]
+
+
+def _values(rows: Sequence[Row], kept: Sequence[Row], column: str) -> list[str | None]:
+    """Return what each shown row stands for; the last of many stands for several."""
+    whole = len(rows) == len(kept)
+    last = len(kept) - 1
+    return [row[column] if whole or place < last else None for place, row in enumerate(kept)]
 
 
 def _limited(rows: Sequence[Row], name: str, amount: str, count: str, most: int) -> list[Row]:

@@ -698,8 +698,9 @@ def metrics(
     """Print every KPI and the five analytical results."""
     from app import metrics as catalogue
     from app import report
+    from app.cube import Filters
 
-    filters = report.Filters(
+    filters = Filters(
         regions=region,
         products=product,
         categories=category,
@@ -726,6 +727,56 @@ def metrics(
             tuple(found[0]) if found else (),
             [tuple(row.values()) for row in found],
             empty="nothing",
+        )
+
+
+@cli.group()
+def powerbi() -> None:
+    """The same metrics in Power BI."""
+
+
+@powerbi.command("export")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--mode",
+    type=click.Choice(["import", "directquery"]),
+    default="import",
+    show_default=True,
+    help="Copy the data at each refresh, or ask the database for every visual.",
+)
+@click.option("--host", help="Host as Power BI reaches it; that of the configured database.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Its TCP port.")
+@click.option("--database", help="Name of the database.")
+@_json_option
+def export_powerbi(
+    folder: Path,
+    mode: str,
+    host: str | None,
+    port: int | None,
+    database: str | None,
+    as_json: bool,
+) -> None:
+    """Write the Power BI project and its connection file into DIR, which is new or empty."""
+    from app.powerbi import project, source
+
+    of = source.configured(
+        settings_module.load(), host=host, port=port, database=database, mode=source.Mode(mode)
+    )
+    written = project.write(folder, of)
+    if as_json:
+        print_json(
+            {
+                "path": str(folder / project.PBIP),
+                "files": len(written),
+                "server": of.server,
+                "database": of.database,
+                "mode": of.mode,
+            }
+        )
+    else:
+        _say(
+            f"{len(written)} files for {of.database} on {of.server}, {of.mode}: "
+            f"{folder / project.PBIP}"
         )
 
 

@@ -218,7 +218,11 @@ def frame(page: StreamlitPage) -> None:
     )
     st.logo(str(_ASSETS / "logo.svg"), icon_image=str(_ASSETS / "icon.svg"), size="large")
     # the tables' own download would write formulas as they are; ours defuses them
-    st.html(f"<style>{_BUILT_IN_DOWNLOAD} {{display: none}}</style>")
+    st.html(
+        f"<style>{_BUILT_IN_DOWNLOAD} {{display: none}} "
+        "[data-testid=stLayoutWrapper]:has(> [class*=st-key-wide_part]) "
+        "{min-width: min(18rem, 100%)}</style>"
+    )
     operator = auth.current()
     with st.sidebar:
         st.caption(
@@ -266,6 +270,11 @@ def show_silence() -> None:
                 title=f"No {beat.kind} shows signs of life",
                 icon=":material/heart_broken:",
             )
+
+
+def wide_part(key: str) -> DeltaGenerator:
+    """Return a container for words in a row; where they would be squeezed, what follows wraps."""
+    return st.container(gap="xsmall", width="stretch", key=f"wide_part_{key}")
 
 
 def run_page(page: StreamlitPage) -> None:

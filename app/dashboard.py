@@ -1,22 +1,23 @@
-"""Between the metrics and the dashboard page: slicers, cached reads, sentences, the HTML table."""
+"""Between the metrics and the dashboard page: slicers, drilling, cards and sentences."""
 
 from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from html import escape
+from itertools import accumulate
 from typing import Any
 
 import streamlit as st
 
-from app import charts, context, metrics, reads
+from app import charts, figures, insights, metrics, picking
 from app import report as reports
-from app.metrics import Number, Row, exact_money, short_money
-from app.report import Filters, Report
-from etl.db import queries
+from app.cube import Filters
+from app.metrics import Row
+from app.periods import Compare, Level, Period, month_start
+from app.report import Report
 
 DIFFERENCES = """\
 1. **Sales by region add up.** The original dropped sales to customers whose home region is unknown:
@@ -34,6 +35,8 @@ DIFFERENCES = """\
 COLUMNS: Mapping[str, Any] = {
     "region": "Region",
     "month": st.column_config.DateColumn("Month", format="MMM YYYY"),
+    "year": st.column_config.DateColumn("Year", format="YYYY"),
+    "day": st.column_config.DateColumn("Day", format="YYYY-MM-DD"),
     "product_name": "Product",
     "total_sales": st.column_config.NumberColumn("Total Sales", format="dollar"),
     "high_value_sales": st.column_config.NumberColumn("High-Value Sales", format="dollar"),
@@ -41,6 +44,22 @@ COLUMNS: Mapping[str, Any] = {
     "transactions": st.column_config.NumberColumn("Transactions", format="localized"),
     "high_value_transactions": st.column_config.NumberColumn("Transactions", format="localized"),
     "customers": st.column_config.NumberColumn("Customers", format="localized"),
+}
+TITLES: Mapping[str, str] = {
+    "sales_by_region": "Sales by Region",
+    "monthly_sales": "Monthly Sales Trend",
+    "loyalty_points_by_region": "Loyalty Points Distribution by Region",
+    "top_products": f"Top {reports.TOP} Products by Revenue",
+    "high_value_sales_by_region": "High-Value Sales by Region",
+}
+NOTES: Mapping[str, str] = {
+    "loyalty_points_by_region": ("Known customers by home region; the sales filters do not apply."),
+    "high_value_sales_by_region": "Sales worth more than $1,000 each.",
+}
+RANKING_COLUMNS: Mapping[str, Any] = {
+    "name": st.column_config.TextColumn("Name", width="medium"),
+    "total_sales": st.column_config.NumberColumn("Total Sales", format="$%,.0f"),
+    "share": st.column_config.ProgressColumn("Share", format="percent", max_value=1),
 }
 # the title of a card and the line below its number wrap instead of ending in dots
 CARDS_STYLE = """<style>
@@ -59,72 +78,25 @@ _KEYS: dict[str, Any] = {
     "to": None,
     "known_region_only": False,
 }
+_COMPARISONS: Mapping[str, Compare] = {
+    "Previous period": "previous",
+    "Year before": "year_before",
+}
+_LEVELS: Mapping[str, Level] = {"Year": "year", "Month": "month", "Day": "day"}
+DAYS_SHOWN = 100  # at most, of one chart
 
 
-@dataclass(frozen=True, kw_only=True)
-class Choices:
-    """What the slicers offer for a version of the data; days are those of the calendar."""
-
-    regions: tuple[str, ...]
-    products: tuple[str, ...]
-    categories: tuple[str, ...]
-    first_day: dt.date | None
-    last_day: dt.date | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Freshness:
-    """Which data is shown, and the run that brought it."""
-
-    data_version: int
-    run_id: int | None
-    dataset: str | None
-    ended_at: dt.datetime | None
-
-
-# Reading --------------------------------------------------------------------------------
-
-
-def freshness() -> Freshness:
-    """Return the version of gold and its last run, fresh from the database."""
-    return Freshness(**reads.rows("queries/metrics.freshness")[0])
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def choices(data_version: int) -> Choices:
-    """Return what the slicers offer."""
-    del data_version
-    found: dict[str, list[str]] = {"region": [], "product": [], "category": []}
-    with context.engine().connect() as connection:
-        calendar = queries.row(connection, "queries/metrics.calendar")
-        for row in queries.rows(connection, "queries/metrics.choices"):
-            found[row["slicer"]].append(row["choice"])
-    assert calendar is not None
-    return Choices(
-        regions=tuple(found["region"]),
-        products=tuple(found["product"]),
-        categories=tuple(found["category"]),
-        **calendar,
-    )
-
-
-@st.cache_data(max_entries=500, show_spinner=False)
-def report(data_version: int, filters: Filters) -> Report:
-    """Return every KPI and tile for the filters."""
-    del data_version
-    with context.engine().connect() as connection:
-        return reports.report(connection, filters)
-
-
-def is_empty(fresh: Freshness, offered: Choices) -> bool:
+def is_empty(fresh: figures.Freshness, offered: figures.Choices) -> bool:
     """Tell whether there are neither sales nor customers."""
-    return not offered.regions and not report(fresh.data_version, Filters()).kpis["customers"]
+    return (
+        not offered.regions and not figures.report(fresh.data_version, Filters()).kpis["customers"]
+    )
 
 
 # Slicers --------------------------------------------------------------------------------
 
 
-def slicers(offered: Choices) -> Filters:
+def slicers(offered: figures.Choices) -> Filters:
     """Show the slicers, which live in the address of the page, and return what they say."""
     with st.grid(5, min_column_width=145, gap="small"):
         regions, products, categories = (
@@ -168,21 +140,112 @@ def slicers(offered: Choices) -> Filters:
             icon=":material/filter_alt_off:",
             type="tertiary",
             on_click=clear_filters,
-            disabled=filters == Filters(),
+            disabled=filters == Filters() and not picking.is_anything_picked(),
         )
     return filters
 
 
+def comparison() -> Compare | None:
+    """Show what the cards may be compared with, and return what is chosen."""
+    chosen = st.segmented_control(
+        "Compare with",
+        list(_COMPARISONS),
+        key="compare",
+        bind="query-params",
+        label_visibility="collapsed",
+        help="The cards show the change against the same figures of another period.",
+    )
+    return _COMPARISONS.get(chosen or "")
+
+
 def clear_filters() -> None:
-    """Set every slicer back; a callback."""
+    """Set every slicer back and let go every pick; a callback."""
     for key, value in _KEYS.items():
         st.session_state[key] = value
+    picking.clear()
+
+
+# Drilling -------------------------------------------------------------------------------
+
+
+def trend_level(filters: Filters, offered: figures.Choices) -> Level:
+    """Show by what sales over time are added up, and return it; days only of a short period."""
+    period = Period.within(
+        filters.start or offered.first_day or dt.date.min,
+        filters.end or offered.last_day or dt.date.max,
+    )
+    is_short = period is not None and period.days <= DAYS_SHOWN
+    levels = [word for word in _LEVELS if word != "Day" or is_short]
+    chosen = st.segmented_control(
+        "By",
+        levels,
+        default="Month",
+        required=True,
+        key="by",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    return _LEVELS[chosen or "Month"]
+
+
+def ranked_items() -> str:
+    """Show by what the ranking adds sales up, and return it: product or category."""
+    chosen = st.segmented_control(
+        "Of",
+        ["Products", "Categories"],
+        default="Products",
+        required=True,
+        key="of",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    return "category" if chosen == "Categories" else "product_name"
+
+
+def drill_into(period: Period, level: Level) -> None:
+    """Take a year's months or a month's days as the period shown; a callback."""
+    st.session_state["from"], st.session_state["to"] = period.start, period.end
+    st.session_state["by"] = "Month" if level == "year" else "Day"
+    picking.clear(picking.PERIOD)
+
+
+def drill_out(period: Period) -> None:
+    """Go from a month back to its year, or from a year to all years; a callback."""
+    is_month = month_start(period.start) == month_start(period.end)
+    year = Period.of(period.start.replace(month=1, day=1), "year")
+    st.session_state["from"] = year.start if is_month else None
+    st.session_state["to"] = year.end if is_month else None
+    st.session_state["by"] = "Month" if is_month else "Year"
+    picking.clear(picking.PERIOD)
+
+
+def sliced_period(filters: Filters) -> Period | None:
+    """Return the year or month that the slicers show, None when they show another period."""
+    if filters.start is None or filters.end is None or filters.is_backwards:
+        return None
+    period = Period(start=filters.start, end=filters.end)
+    is_one = month_start(period.start) == month_start(period.end) or period.days > 360
+    return period if period.is_whole_months and is_one and period.days < 367 else None
+
+
+def drill_into_category(category: str) -> None:
+    """Show the products of a category; a callback."""
+    st.session_state["category"] = [category]
+    st.session_state["of"] = "Products"
+    picking.clear(picking.CATEGORY)
 
 
 # Words ----------------------------------------------------------------------------------
 
 
-def promoted(fresh: Freshness) -> str:
+def about(fresh: figures.Freshness) -> About:
+    """Return what a file taken home says about its numbers."""
+    return About(
+        data_version=fresh.data_version, as_of=fresh.ended_at, made_at=dt.datetime.now(dt.UTC)
+    )
+
+
+def promoted(fresh: figures.Freshness) -> str:
     """Return when the shown data came, in the viewer's zone."""
     if fresh.ended_at is None:
         return f"Data version {fresh.data_version}"
@@ -194,16 +257,75 @@ def promoted(fresh: Freshness) -> str:
     return f"Data of {moment:%d %b %Y, %H:%M %Z} · {fresh.dataset} run {fresh.run_id}"
 
 
-def beside(name: str, shown: Report) -> str:
-    """Return the line below a card's number, as markdown; it holds no text from data."""
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """Where the numbers of a file come from."""
+
+    data_version: int
+    as_of: dt.datetime | None  # when the data came, with zone
+    made_at: dt.datetime  # when the file was made, with zone
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What stands below a card's number, and the months that its line draws."""
+
+    beside: str  # markdown without text from data
+    is_change: bool  # against the comparison: it has a direction
+    months: tuple[float, ...]  # those without sales too; none for what has no months
+
+
+def card(name: str, shown: Report) -> Card:
+    """Return what a card shows beside its number."""
+    months, comparison = _months(name, shown), shown.comparison
+    if comparison is None or not metrics.BY_NAME[name].is_sliced:
+        return Card(beside=_beside(name, shown), is_change=False, months=months)
+    now, before = shown.kpis[name], comparison.kpis[name]
+    if now is None or not before:
+        return Card(beside=f"nothing in {comparison.period.words}", is_change=False, months=months)
+    change = insights.signed_percent(now - before, before)
+    return Card(beside=f"{change} on {comparison.period.words}", is_change=True, months=months)
+
+
+def _months(name: str, shown: Report) -> tuple[float, ...]:
+    rows = charts.every_period(
+        [
+            {
+                "start": row["day"],
+                "total_sales": row["sales"],
+                "transactions": row["transactions"],
+                "high_value": row["high_value_transactions"],
+            }
+            for row in shown.monthly
+        ]
+    )
+    match name:
+        case "total_sales":
+            return tuple(float(row["total_sales"]) for row in rows)
+        case "sales_ytd" if shown.ytd is not None:
+            ytd = shown.ytd
+            inside = [row["total_sales"] for row in rows if ytd.start <= row["start"] <= ytd.end]
+            return tuple(float(sales) for sales in accumulate(inside))
+        case "average_sale":
+            return tuple(
+                float(row["total_sales"] / row["transactions"]) if row["transactions"] else 0.0
+                for row in rows
+            )
+        case "high_value_transactions":
+            return tuple(float(row.get("high_value", 0)) for row in rows)
+        case _:
+            return ()
+
+
+def _beside(name: str, shown: Report) -> str:
     kpis = shown.kpis
     if not metrics.BY_NAME[name].is_sliced:
         return "sales filters do not apply"
     match name:
         case "total_sales":
             return f"{kpis['transactions']:,} transactions"
-        case "sales_ytd" if shown.ytd_start is not None and shown.ytd_end is not None:
-            return f"1 Jan – {shown.ytd_end.day} {shown.ytd_end:%b %Y}"
+        case "sales_ytd" if shown.ytd is not None:
+            return f"1 Jan – {shown.ytd.end.day} {shown.ytd.end:%b %Y}"
         case "sales_ytd":
             return "no calendar day in the period"
         case "average_sale" if kpis[name] is not None:
@@ -213,7 +335,7 @@ def beside(name: str, shown: Report) -> str:
         case "average_sale" | "high_value_transactions" if not kpis["transactions"]:
             return "no sales"
         case _:
-            share = percent(kpis["high_value_sales"], kpis["total_sales"])
+            share = insights.percent(kpis["high_value_sales"], kpis["total_sales"])
             return f"{share} of sales"
 
 
@@ -224,81 +346,42 @@ def explained(name: str, shown: Report) -> str:
     return f"{metric.description}\n\nExactly: {exact}".replace("$", "\\$")
 
 
-def percent(part: Number | None, whole: Number | None) -> str:
-    """Return a share as text, `29.2 %`; a dash of nothing."""
-    if not whole or part is None:
-        return "–"
-    return f"{Decimal(part) * 100 / Decimal(whole):.1f} %"
+def ranking(shown: Report, items: str) -> list[Row]:
+    """Return the rows of the top products (or all categories), the others and the total.
 
-
-def insights(shown: Report) -> list[tuple[str, str, str]]:
-    """Return what stands out: one (label, name, figure) each; the name is text from data."""
-    total = shown.kpis["total_sales"]
-    months = charts.every_month(shown.results["monthly_sales"])
-    found = []
-    if len(months) > 1:
-        best = max(months, key=lambda row: row["total_sales"])
-        worst = min(months, key=lambda row: row["total_sales"])
-        for label, row in (("Best month", best), ("Weakest month", worst)):
-            found.append((label, f"{row['month']:%b %Y}", short_money(row["total_sales"])))
-    for label, tile, name in (
-        ("Top region", "sales_by_region", "region"),
-        ("Top product", "top_products", "product_name"),
-    ):
-        if total and shown.results[tile]:
-            row = shown.results[tile][0]
-            share = percent(row["total_sales"], total)
-            figure = f"{short_money(row['total_sales'])} · {share} of sales"
-            found.append((label, row[name], figure))
-    return found
-
-
-def insights_html(found: Sequence[tuple[str, str, str]]) -> str:
-    """Return the insights as HTML; names from data are escaped."""
-    cells = "".join(
-        f"<div style='min-width:9rem;flex:1 1 9rem'><div style='opacity:.7;font-size:.8rem'>"
-        f"{escape(label)}</div><div style='font-weight:600;overflow-wrap:anywhere'>{escape(name)}"
-        f"</div><div style='font-size:.85rem'>{escape(figure)}</div></div>"
-        for label, name, figure in found
+    Each has name, total_sales, share (of what the rows make up) and transactions.
+    """
+    label, rows = (
+        ("category", shown.categories)
+        if items == "category"
+        else ("product_name", shown.results["top_products"])
     )
-    return f"<div style='display:flex;flex-wrap:wrap;gap:.75rem 1.5rem'>{cells}</div>"
+    total = sum((row["total_sales"] for row in rows), Decimal())
+    count = sum(row["transactions"] for row in rows)
+    listed = [
+        {"name": row[label], "total_sales": row["total_sales"], "transactions": row["transactions"]}
+        for row in rows
+    ]
+    if label == "product_name" and shown.other_products:
+        total += shown.other_sales
+        count += shown.other_transactions
+        listed.append(
+            {
+                "name": f"All others ({shown.other_products:,})",
+                "total_sales": shown.other_sales,
+                "transactions": shown.other_transactions,
+            }
+        )
+    listed.append({"name": "Total", "total_sales": total, "transactions": count})
+    return [{**row, "share": float(row["total_sales"] / total) if total else 0.0} for row in listed]
 
 
-def top_products_html(shown: Report) -> str:
-    """Return the top products, the others and the total as an HTML table; names are escaped."""
-    total = shown.kpis["total_sales"]
-    assert total is not None
-    body = "".join(
-        _line(escape(row["product_name"]), row["total_sales"], total)
-        for row in shown.results["top_products"]
-    )
-    if shown.other_products:
-        others = f"All others ({shown.other_products:,})"
-        body += _line(f"<span style='opacity:.75'>{others}</span>", shown.other_sales, total)
-    heading = f"{_CELL}font-weight:600;white-space:nowrap;opacity:.75"
-    head = "".join(
-        f"<th scope='col' style='{heading};text-align:{side}'>{text}</th>"
-        for text, side in (("Product", "left"), ("Total Sales", "right"), ("Share", "right"))
-    )
-    return (
-        "<table style='width:100%;border-collapse:collapse;font-size:.9rem' "
-        f"aria-label='Top {reports.TOP} products by revenue'><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody><tfoot style='font-weight:700'>{_line('Total', total, total)}"
-        "</tfoot></table>"
-    )
-
-
-_CELL = "border:0;border-bottom:1px solid rgba(128,140,160,.3);padding:.42rem .25rem;"
-
-
-def _line(name: str, amount: Number, total: Number) -> str:
-    whole = f"${Decimal(amount):,.0f}"
-    number = f"{_CELL}text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums"
-    return (
-        f"<tr><td style='{_CELL}overflow-wrap:anywhere'>{name}</td>"
-        f"<td style='{number}' title='{exact_money(amount)}'>{whole}</td>"
-        f"<td style='{number}'>{percent(amount, total)}</td></tr>"
-    )
+def ranked_values(shown: Report, items: str) -> list[str | None]:
+    """Return what each row of the ranking stands for; None for the others and the total."""
+    rows = shown.categories if items == "category" else shown.results["top_products"]
+    named = [row[items] for row in rows]
+    more = len(ranking(shown, items)) - len(named)
+    return [*named, *([None] * more)]
 
 
 def tie(name: str, shown: Report) -> str:
@@ -313,22 +396,27 @@ def tie(name: str, shown: Report) -> str:
     return text.replace("$", "\\$")
 
 
-def table(name: str, shown: Report) -> list[Row]:
+def table(name: str, shown: Report, level: Level = "month") -> list[Row]:
     """Return the rows of a tile's table and download; the top products add up to the total."""
     rows = list(shown.results[name])
     if name == "monthly_sales":
-        rows = charts.every_month(rows)
+        return [
+            {"month" if level == "month" else level: row["start"], **_amounts(row)}
+            for row in charts.every_period(shown.trend, level)
+        ]
     if name == "top_products" and shown.other_products:
-        counted = sum(row["transactions"] for row in rows)
-        rest = int(shown.kpis["transactions"] or 0) - counted
         rows.append(
             {
                 "product_name": f"All others ({shown.other_products:,})",
                 "total_sales": shown.other_sales,
-                "transactions": rest,
+                "transactions": shown.other_transactions,
             }
         )
     return rows
+
+
+def _amounts(row: Row) -> Row:
+    return {"total_sales": row["total_sales"], "transactions": row["transactions"]}
 
 
 def has_amounts(name: str, shown: Report) -> bool:

@@ -17,8 +17,8 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from app.cube import Filters
 from app.metrics import DIMENSION_BY_NAME, MEASURE_BY_NAME, Dimension, Metric, Number
-from app.report import Filters
 from etl.db import queries
 from etl.db.connect import is_interrupted
 from etl.errors import RevenueError
@@ -427,6 +427,12 @@ def _where(question: Question, *, compared: bool) -> tuple[list[str], dict[str, 
         if chosen:
             parameters[name] = list(chosen) if isinstance(chosen, tuple) else chosen
             conditions.append(condition)
+    if filters.home_regions:
+        parameters["home_regions"] = list(filters.home_regions)
+        conditions.append(
+            "t.customer_id in (select h.customer_id from gold.customers as h "
+            "where h.region = any(cast(:home_regions as text[])))"
+        )
     if filters.known_region_only:
         conditions.append(
             "t.customer_id in (select h.customer_id from gold.customers as h "

@@ -10,12 +10,11 @@ from typing import Any, cast
 import pandas as pd
 import streamlit as st
 
-from app import context, explore, explore_charts
-from app.dashboard import Choices
+from app import context, dashboard, explore, explore_charts
 from app.explore import Answer, Comparison, Order, Question
 from app.explore_table import Column, Table
+from app.figures import Choices
 from app.metrics import DIMENSION_BY_NAME, DIMENSIONS, MEASURE_BY_NAME, MEASURES
-from app.report import Filters
 from etl.db import queries
 
 NAMED_ROWS = 1_000
@@ -29,14 +28,6 @@ _ORDERS = {
     "name": "By name",
 }
 _CHARTS = {"bar": "Bars", "line": "Line", "heat": "Heat map", "table": "Table only"}
-_FILTERS: dict[str, Any] = {
-    "region": [],
-    "product": [],
-    "category": [],
-    "from": None,
-    "to": None,
-    "known_region_only": False,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +46,7 @@ def choose(offered: Choices) -> Chosen:
     """Show every choice, which lives in the address of the page, and return what they say."""
     with st.container(border=True, gap="small", key="question"):
         measures, rows, columns, is_pivot = _what()
-        filters = _filters(offered)
+        filters = dashboard.slicers(offered)
         kinds = explore_charts.kinds(rows, columns)
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             kind = _chart(kinds)
@@ -137,58 +128,6 @@ def _what() -> tuple[tuple[str, ...], str | None, str | None, bool]:
             help="The second dimension stands across: a pivot table",
         )
     return tuple(measures), rows, columns, is_pivot and columns is not None
-
-
-def _filters(offered: Choices) -> Filters:
-    with st.grid(5, min_column_width=145, gap="small"):
-        regions, products, categories = (
-            st.multiselect(label, options, key=key, bind="query-params", placeholder="All")
-            for label, options, key in (
-                ("Region", offered.regions, "region"),
-                ("Product name", offered.products, "product"),
-                ("Product category", offered.categories, "category"),
-            )
-        )
-        start, end = (
-            st.date_input(
-                label,
-                None,
-                min_value=offered.first_day,
-                max_value=offered.last_day,
-                format="YYYY-MM-DD",
-                key=key,
-                bind="query-params",
-            )
-            for label, key in (("Period from", "from"), ("Period to", "to"))
-        )
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        known_region_only = st.toggle(
-            "Known-region customers only",
-            key="known_region_only",
-            bind="query-params",
-            help="Only sales to customers whose home region is known",
-        )
-        filters = Filters(
-            regions=tuple(regions),
-            products=tuple(products),
-            categories=tuple(categories),
-            start=start,
-            end=end,
-            known_region_only=known_region_only,
-        )
-        st.button(
-            "Clear filters",
-            icon=":material/filter_alt_off:",
-            type="tertiary",
-            on_click=_clear_filters,
-            disabled=filters == Filters(),
-        )
-    return filters
-
-
-def _clear_filters() -> None:
-    for key, value in _FILTERS.items():
-        st.session_state[key] = value
 
 
 def _chart(kinds: Sequence[explore_charts.Kind]) -> explore_charts.Kind:

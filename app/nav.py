@@ -47,6 +47,7 @@ SCREENS = (
     Screen(name="repairs", title="Repair by cause", icon=":material/build:", group="Quality"),
     Screen(name="rules", title="Rules", icon=":material/gavel:", group="Quality"),
     Screen(name="dashboard", title="Dashboard", icon=":material/monitoring:", group="Analyse"),
+    Screen(name="explain", title="Explain a number", icon=":material/quiz:", group="Analyse"),
     Screen(name="explore", title="Explore", icon=":material/query_stats:", group="Analyse"),
     Screen(name="health", title="Health & audit", icon=":material/ecg_heart:", group="Govern"),
 )

@@ -1,8 +1,4 @@
-"""What the operator's pages read, fresh from the database.
-
-What the dashboard reads is cached on the data version, in app/dashboard.py: the version grows with
-every promotion that changed gold, so that nothing shown is stale and no page needs a refresh button.
-"""
+"""What the operator's pages read, fresh from the database; app/figures.py reads the dashboard's."""
 
 from __future__ import annotations
 

@@ -12,6 +12,8 @@ from app import components, metrics
 from app.metrics import METRICS, Metric, Number
 from etl.repair import Rehearsal
 
+_NAMED = 5  # records that stay invalid
+
 Figures = dict[str, Number | None]
 """A value of each metric, by name."""
 
@@ -20,7 +22,7 @@ def show(told: Rehearsal[Figures]) -> None:
     """Show what a replay will do: rows, their differences, and every metric."""
     with st.container(border=True, gap="small"):
         st.markdown("**What the replay will do**")
-        with st.grid(4, min_column_width=100, gap="small"):
+        with st.grid(4, min_column_width=120, gap="small"):
             for title, count in (
                 ("Inserted", told.inserted),
                 ("Updated", told.updated),
@@ -28,8 +30,10 @@ def show(told: Rehearsal[Figures]) -> None:
                 ("Still invalid", len(told.invalid)),
             ):
                 st.metric(title, f"{count:,}")
-        for item, reasons in told.invalid[:5]:
+        for item, reasons in told.invalid[:_NAMED]:
             st.caption(f":material/block: #{item} stays open: {components.escape(reasons)}")
+        if len(told.invalid) > _NAMED:
+            st.caption(f":material/block: {len(told.invalid) - _NAMED:,} more stay open")
         if told.superseded:
             st.caption(f"{told.superseded:,} superseded by a later record of the same key")
         rows = _row_differences(told)
@@ -37,10 +41,10 @@ def show(told: Rehearsal[Figures]) -> None:
             components.list_table(
                 rows,
                 {
-                    "key": components.text_column("Key", width=110),
-                    "column": components.text_column("Column", width=130),
-                    "before": components.text_column("Before"),
-                    "after": components.text_column("After"),
+                    "key": components.text_column("Key", width=80),
+                    "column": components.text_column("Column", width=108),
+                    "before": components.text_column("Before", width=70),
+                    "after": components.text_column("After", width=135),
                 },
                 alt="Rows that differ, before and after",
                 key="rehearsed_rows",

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_UP, Decimal
 
 from sqlalchemy import Connection
 
+from app import periods, variance
+from app.cube import Cube, Database, Filters, Selection, Source
 from app.metrics import Number, Row
-from etl.db import queries
+from app.periods import Level, Period
+from app.variance import Change
 
 TOP = 5
-_SUBJECT = "queries/metrics"
+
+# tile -> the metric that its parts make up
+WHOLES = {
+    "sales_by_region": "total_sales",
+    "monthly_sales": "total_sales",
+    "loyalty_points_by_region": "loyalty_points",
+    "top_products": "total_sales",
+    "high_value_sales_by_region": "high_value_sales",
+}
+_CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Filters:
-    """Which sales count; an empty tuple means all, None an open end. Days are inclusive, UTC."""
+class Picks:
+    """What was picked in the tiles: it filters every tile but those that show its own dimension."""
 
     regions: tuple[str, ...] = ()
-    products: tuple[str, ...] = ()  # product names
+    home_regions: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
-    start: dt.date | None = None
-    end: dt.date | None = None
-    known_region_only: bool = False  # only sales to customers whose home region is known
+    period: Period | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,103 +51,278 @@ class Tie:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
-    """Everything the dashboard shows for one set of filters, exact."""
+class Comparison:
+    """The same figures of another period."""
 
+    period: Period
+    kpis: dict[str, Number | None]  # by metric
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything the dashboard shows for one set of filters, exact.
+
+    A tile lists every part of its own dimension; where parts are picked, only those tie out.
+    """
+
+    filters: Filters
+    picks: Picks
     kpis: dict[str, Number | None]  # by metric; None only for an average of nothing
     results: dict[str, list[Row]]  # by tile
     ties: dict[str, Tie]  # by tile
+    trend: list[Row]  # start, total_sales and transactions of each period of the level
+    categories: list[Row]  # category, total_sales and transactions
+    monthly: list[Row]  # every amount of each month of the selection, for the cards
     other_sales: Decimal  # USD, products beyond the top ones
     other_products: int
-    ytd_start: dt.date | None  # None: no calendar day in the period
-    ytd_end: dt.date | None
+    other_transactions: int
+    ytd: Period | None  # None: no calendar day in the period
+    comparison: Comparison | None = None
+    change: Change | None = None  # against the comparison; without one, of the last whole month
+
+    @property
+    def chosen(self) -> Filters:
+        """Return the filters with what was picked: those of the KPIs."""
+        return narrowed(self.filters, self.picks)
 
 
-# tile -> its columns: label, amount, count; the order is that of the page
-_TILES = {
-    "sales_by_region": ("region", "total_sales", "transactions"),
-    "monthly_sales": ("month", "total_sales", "transactions"),
-    "loyalty_points_by_region": ("region", "loyalty_points", "customers"),
-    "top_products": ("product_name", "total_sales", "transactions"),
-    "high_value_sales_by_region": ("region", "high_value_sales", "high_value_transactions"),
-}
-
-# tile -> the metric that its parts make up
-WHOLES = {
-    "sales_by_region": "total_sales",
-    "monthly_sales": "total_sales",
-    "loyalty_points_by_region": "loyalty_points",
-    "top_products": "total_sales",
-    "high_value_sales_by_region": "high_value_sales",
-}
-
-
-def report(connection: Connection, filters: Filters) -> Report:
-    """Read every KPI and tile in one round: the calendar, then one query over the star schema."""
-    period = {"start": filters.start, "end": filters.end}
-    ytd = queries.row(connection, f"{_SUBJECT}.year_to_date", **period)
-    assert ytd is not None
-    figures: dict[str, list[Row]] = {}
-    for row in queries.rows(
-        connection,
-        f"{_SUBJECT}.page",
-        regions=list(filters.regions),
-        products=list(filters.products),
-        categories=list(filters.categories),
-        known_region_only=filters.known_region_only,
-        ytd_start=ytd["first_day"],
-        ytd_end=ytd["last_day"],
-        top=TOP,
-        **period,
-    ):
-        figures.setdefault(row["figure"], []).append(row)
-    total, high, others = (
-        figures[name][0] for name in ("total_sales", "high_value_sales", "other_products")
-    )
-    kpis: dict[str, Number | None] = {
-        "customers": figures["customers"][0]["count"],
-        "total_sales": total["amount"],
-        "sales_ytd": figures["sales_ytd"][0]["amount"],
-        "average_sale": figures["average_sale"][0]["amount"],
-        "high_value_transactions": high["count"],
-        "high_value_sales": high["amount"],
-        "transactions": total["count"],
-        "loyalty_points": int(figures["loyalty_points"][0]["amount"]),
-    }
-    tiles = {name: _tile(name, figures.get(name, [])) for name in _TILES}
-    parts: dict[str, Number] = {
-        name: sum((row[_TILES[name][1]] for row in rows), Decimal()) for name, rows in tiles.items()
-    }
-    parts["top_products"] += others["amount"]
-    ties = {name: Tie(parts=parts[name], whole=kpis[whole] or 0) for name, whole in WHOLES.items()}
-    return Report(
-        kpis=kpis,
-        results=tiles,
-        ties=ties,
-        other_sales=others["amount"],
-        other_products=others["count"],
-        ytd_start=ytd["first_day"],
-        ytd_end=ytd["last_day"],
-    )
-
-
-def _tile(name: str, figures: list[Row]) -> list[Row]:
-    label, amount, count = _TILES[name]
-    return [
-        {
-            label: row["month"] if label == "month" else row["label"],
-            amount: int(row["amount"]) if amount == "loyalty_points" else row["amount"],
-            count: row["count"],
-        }
-        for row in figures
-    ]
+def report(
+    source: Source,
+    filters: Filters,
+    *,
+    picks: Picks | None = None,
+    compare: periods.Compare | None = None,
+    level: Level = "month",
+) -> Report:
+    """Work out every KPI and tile."""
+    return _Reporter(Cube(source=source), filters, picks or Picks()).report(compare, level)
 
 
 def kpis(connection: Connection, filters: Filters) -> dict[str, Number | None]:
     """Return the value of every metric by name; money in USD, exact."""
-    return report(connection, filters).kpis
+    cube = Cube(source=Database(connection))
+    return _kpis(cube, filters, _year_to_date(cube, filters))
 
 
 def results(connection: Connection, filters: Filters) -> dict[str, list[Row]]:
     """Return the five analytical results by name, each one row a region, month or product."""
-    return report(connection, filters).results
+    return report(Database(connection), filters).results
+
+
+def narrowed(filters: Filters, picks: Picks) -> Filters:
+    """Return the filters with what was picked; a pick is always among what its filter lets through."""
+    start, end = filters.start, filters.end
+    if picks.period is not None:
+        start = max(start, picks.period.start) if start else picks.period.start
+        end = min(end, picks.period.end) if end else picks.period.end
+    return replace(
+        filters,
+        regions=picks.regions or filters.regions,
+        home_regions=picks.home_regions or filters.home_regions,
+        products=picks.products or filters.products,
+        categories=picks.categories or filters.categories,
+        start=start,
+        end=end,
+    )
+
+
+@dataclass(frozen=True)
+class _Reporter:
+    cube: Cube
+    filters: Filters
+    picks: Picks
+
+    def _without(self, *dimensions: str) -> Selection:
+        """Return the sales whose tile shows `dimensions`: picks of these do not narrow it."""
+        empty = Picks()
+        others = replace(self.picks, **{name: getattr(empty, name) for name in dimensions})
+        return self.cube.select(narrowed(self.filters, others))
+
+    def report(self, compare: periods.Compare | None, level: Level) -> Report:
+        filters = narrowed(self.filters, self.picks)
+        chosen = self.cube.select(filters)
+        ytd = _year_to_date(self.cube, filters)
+        found = _kpis(self.cube, filters, ytd)
+        trend = self._trend(level)
+        regions = self._without("regions")
+        of_products = self._without("products", "categories")
+        over_time = self._without("period")
+        tiles = {
+            "sales_by_region": _tile(regions.by("region"), "region"),
+            "monthly_sales": _tile(over_time.over_time(), "month"),
+            "loyalty_points_by_region": self._loyalty(),
+            "top_products": _tile(of_products.by("product_name", most=TOP), "product_name"),
+            "high_value_sales_by_region": [
+                {
+                    "region": row["region"],
+                    "high_value_sales": row["high_value_sales"],
+                    "high_value_transactions": row["high_value_transactions"],
+                }
+                for row in regions.by("region", amount="high_value_sales")
+                if row["high_value_transactions"]
+            ],
+        }
+        top = tiles["top_products"]
+        other_sales = of_products.total["sales"] - sum(row["total_sales"] for row in top)
+        return Report(
+            filters=self.filters,
+            picks=self.picks,
+            kpis=found,
+            results=tiles,
+            ties=self._ties(tiles, trend, found, other_sales),
+            trend=trend,
+            categories=_tile(of_products.by("category"), "category"),
+            monthly=chosen.over_time(),
+            other_sales=Decimal(other_sales),
+            other_products=of_products.count("product_name") - len(top),
+            other_transactions=of_products.total["transactions"]
+            - sum(row["transactions"] for row in top),
+            ytd=ytd,
+            comparison=self._compared(compare, filters),
+            change=self._change(compare, chosen),
+        )
+
+    def _loyalty(self) -> list[Row]:
+        homes = self.filters.home_regions
+        return [
+            {
+                "region": one.region,
+                "loyalty_points": one.loyalty_points,
+                "customers": one.customers,
+            }
+            for one in self.cube.source.customers()
+            if not homes or one.region in homes
+        ]
+
+    def _trend(self, level: Level) -> list[Row]:
+        if level == "day":
+            found = self.cube.by_day(narrowed(self.filters, replace(self.picks, period=None)))
+        else:
+            found = self._without("period").over_time(level)
+        return _tile(found, "start")
+
+    def _ties(
+        self,
+        tiles: Mapping[str, list[Row]],
+        trend: Sequence[Row],
+        kpis: Mapping[str, Number | None],
+        others: Number,
+    ) -> dict[str, Tie]:
+        picks, period = self.picks, self.picks.period
+        parts = {
+            "sales_by_region": _sum(tiles, "sales_by_region", "total_sales", picks.regions),
+            "high_value_sales_by_region": _sum(
+                tiles, "high_value_sales_by_region", "high_value_sales", picks.regions
+            ),
+            "loyalty_points_by_region": _sum(
+                tiles, "loyalty_points_by_region", "loyalty_points", picks.home_regions
+            ),
+            "top_products": _sum(tiles, "top_products", "total_sales", ()) + others,
+            "monthly_sales": sum(
+                (
+                    row["total_sales"]
+                    for row in trend
+                    if period is None or period.start <= row["start"] <= period.end
+                ),
+                Decimal(),
+            ),
+        }
+        wholes: dict[str, Number] = {name: kpis[whole] or 0 for name, whole in WHOLES.items()}
+        if picks.products or picks.categories:
+            # what is picked need not be among the top: all of them are held against all
+            wholes["top_products"] = self._without("products", "categories").total["sales"]
+        return {name: Tie(parts=parts[name], whole=wholes[name]) for name in WHOLES}
+
+    def _change(self, compare: periods.Compare | None, chosen: Selection) -> Change | None:
+        filters = narrowed(self.filters, self.picks)
+        period = self._period(filters)
+        if compare is None:
+            months = [Period.of(row["day"], "month") for row in chosen.over_time()]
+            whole = [
+                month
+                for month in months
+                if (filters.start is None or filters.start <= month.start)
+                and (filters.end is None or month.end <= filters.end)
+            ]
+            if not whole:
+                return None
+            period, compare = whole[-1], "previous"
+        if period is None:
+            return None
+        before = period.before(compare)
+        now, then = (
+            self.cube.select(replace(filters, start=one.start, end=one.end)).by("product_name")
+            for one in (period, before)
+        )
+        return variance.explain(period, now, before, then)
+
+    def _period(self, filters: Filters) -> Period | None:
+        """Return the period of the filters, whose open ends are those of the calendar."""
+        calendar = self.cube.source.calendar()
+        if calendar is None:
+            return None
+        return Period.within(filters.start or calendar.start, filters.end or calendar.end)
+
+    def _compared(self, compare: periods.Compare | None, filters: Filters) -> Comparison | None:
+        period = self._period(filters)
+        if compare is None or period is None:
+            return None
+        before = period.before(compare)
+        earlier = replace(filters, start=before.start, end=before.end)
+        return Comparison(
+            period=before, kpis=_kpis(self.cube, earlier, _year_to_date(self.cube, earlier))
+        )
+
+
+def _tile(rows: Sequence[Row], label: str) -> list[Row]:
+    """Return label, total_sales and transactions of each row, whose first column is the label."""
+    return [
+        {
+            label: next(iter(row.values())),
+            "total_sales": row["sales"],
+            "transactions": row["transactions"],
+        }
+        for row in rows
+    ]
+
+
+def _sum(
+    tiles: Mapping[str, list[Row]], name: str, amount: str, picked: tuple[str, ...]
+) -> Decimal | int:
+    rows = [row for row in tiles[name] if not picked or row["region"] in picked]
+    return sum((row[amount] for row in rows), Decimal())
+
+
+def _year_to_date(cube: Cube, filters: Filters) -> Period | None:
+    """Return 1 January to the last calendar day of the period; as POWERBI's TOTALYTD counts."""
+    calendar = cube.source.calendar()
+    if calendar is None:
+        return None
+    first = max(filters.start or calendar.start, calendar.start)
+    last = min(filters.end or calendar.end, calendar.end)
+    return Period(start=last.replace(month=1, day=1), end=last) if first <= last else None
+
+
+def _kpis(cube: Cube, filters: Filters, ytd: Period | None) -> dict[str, Number | None]:
+    total = cube.select(filters).total
+    sales, count = total["sales"], total["transactions"]
+    known = [
+        one
+        for one in cube.source.customers()
+        if not filters.home_regions or one.region in filters.home_regions
+    ]
+    to_date = (
+        cube.select(replace(filters, start=ytd.start, end=ytd.end)).total["sales"]
+        if ytd
+        else Decimal()
+    )
+    return {
+        "customers": sum(one.customers for one in known),
+        "total_sales": sales,
+        "sales_ytd": to_date,
+        "average_sale": (sales / count).quantize(_CENT, ROUND_HALF_UP) if count else None,
+        "high_value_transactions": total["high_value_transactions"],
+        "high_value_sales": total["high_value_sales"],
+        "transactions": count,
+        "loyalty_points": sum(one.loyalty_points for one in known),
+    }

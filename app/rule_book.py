@@ -89,8 +89,19 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
     found = changes(RuleDefinition.of_row(before), RuleDefinition.of_row(after))
     return [
         f"{FIELDS[name]}: {value_words(old)} → {value_words(new)}"
-        for name, (old, new) in found.items()
+        for name, (old, new) in ((name, _differing(*pair)) for name, pair in found.items())
     ]
+
+
+def _differing(old: object, new: object) -> tuple[object, object]:
+    """Return two values; of parameters only those that differ."""
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        return old, new
+    same = {name for name in old if name in new and old[name] == new[name]}
+    return (
+        {name: value for name, value in old.items() if name not in same},
+        {name: value for name, value in new.items() if name not in same},
+    )
 
 
 def value_words(value: object) -> str:

@@ -17,6 +17,7 @@ from etl.what_if import Grouping, Prediction, Result, Sample
 
 _HISTORY, _PERIOD = "All history", "A period"
 _MONTH = "month"
+_ROWS_SHOWN = 12  # a year; longer tables scroll
 
 
 def show_what_if(dataset: str) -> None:
@@ -167,7 +168,8 @@ def _about(prediction: Prediction) -> str:
     facts = [scope]
     if prediction.result is not None:
         facts.append(
-            f"{prediction.result.records:,} records of {prediction.result.batches:,} batches"
+            f"{prediction.result.records:,} records of {prediction.result.batches:,} "
+            f"batch{'' if prediction.result.batches == 1 else 'es'}"
         )
     facts.append(
         f"asked for by {prediction.requested_by} {components.ago(prediction.requested_at)}"
@@ -185,12 +187,14 @@ def _show_figures(result: Result) -> None:
             "Newly caught",
             f"{result.caught:,}",
             border=True,
+            height="stretch",
             help="Records that are valid now and would be invalid",
         )
         st.metric(
             "Newly released",
             f"{result.released:,}",
             border=True,
+            height="stretch",
             help="Records that are invalid now and would be valid",
         )
         st.metric(
@@ -199,6 +203,7 @@ def _show_figures(result: Result) -> None:
             f"{invalid:+,}",
             delta_color="inverse" if invalid else "off",
             border=True,
+            height="stretch",
             help=f"Of the files judged; {result.other_reasons:,} stay invalid for other reasons",
         )
         if result.unit is not None:
@@ -209,6 +214,7 @@ def _show_figures(result: Result) -> None:
                 f"{change:+,.2f}",
                 delta_color="normal" if change else "off",
                 border=True,
+                height="stretch",
             )
     with st.grid(5, min_column_width=112, gap="small"):
         st.metric(
@@ -217,6 +223,7 @@ def _show_figures(result: Result) -> None:
             f"{rows:+,}",
             delta_color="normal" if rows else "off",
             border=True,
+            height="stretch",
         )
         for label, count in (
             ("Inserted", result.inserted),
@@ -224,7 +231,7 @@ def _show_figures(result: Result) -> None:
             ("Deleted", result.deleted),
             ("Unchanged", result.unchanged),
         ):
-            st.metric(label, f"{count:,}", border=True)
+            st.metric(label, f"{count:,}", border=True, height="stretch")
 
 
 def _show_grouping(dataset: str, grouping: Grouping, unit: str) -> None:
@@ -247,7 +254,7 @@ def _show_grouping(dataset: str, grouping: Grouping, unit: str) -> None:
         }
         for label, one in groups
     ]
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = st.columns([5, 3], gap="medium")
     with left:
         body, _ = components.list_frame(
             len(rows),
@@ -264,16 +271,16 @@ def _show_grouping(dataset: str, grouping: Grouping, unit: str) -> None:
             components.list_table(
                 [{**row, **_shown(row)} for row in rows],
                 {
-                    name: components.text_column(name.title(), width=130),
+                    name: components.text_column(name.title(), width=84),
                     "before": _money_column(f"Now, {unit}"),
                     "after": _money_column(f"Then, {unit}"),
                     "change": _money_column("Change"),
-                    "rows_before": components.count_column("Rows now"),
-                    "rows_after": components.count_column("Rows then"),
+                    "rows_before": _rows_column("Rows now"),
+                    "rows_after": _rows_column("Rows then"),
                 },
                 alt=f"Money by {name}, now and then",
                 key=f"what_if_groups_{name}_{dataset}",
-                height="content" if len(rows) < 9 else 320,
+                height="content" if len(rows) <= _ROWS_SHOWN else 320,
             )
     with right, st.container(border=True, gap="xsmall"):
         st.caption(f"Change by {name}, {unit}")
@@ -297,7 +304,11 @@ def _shown(row: dict[str, Any]) -> dict[str, float]:
 
 
 def _money_column(label: str) -> Any:
-    return st.column_config.NumberColumn(label, format="%,.2f", width=110)
+    return st.column_config.NumberColumn(label, format="%,.2f", width=98)
+
+
+def _rows_column(label: str) -> Any:
+    return st.column_config.NumberColumn(label, format="localized", width=70)
 
 
 def _show_rules(dataset: str, result: Result) -> None:
@@ -326,7 +337,7 @@ def _show_rules(dataset: str, result: Result) -> None:
         },
         alt="How often each rule fires, now and then",
         key=f"what_if_rules_{dataset}",
-        height="content" if len(fired) < 9 else 320,
+        height="content" if len(fired) <= _ROWS_SHOWN else 320,
     )
 
 

@@ -91,12 +91,15 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Promotion:
-    """One named statement of sql/gold/<dataset>.sql."""
+    """One named statement of sql/gold/, of the feed's own file unless another subject is named."""
 
     statement: str
+    subject: str = ""
     bulk: str = ""  # the table that it may fill whole
     only_full: bool = False  # only after every batch was judged again: silver may have lost rows
+    only_changes: bool = False  # not then
     remembers: bool = False  # fills a temporary table only
+    follows: bool = False  # keeps a rollup: what it touches is not counted
     adds_rows: bool = False  # each row it touches is one more of the feed in gold
 
 
@@ -124,10 +127,11 @@ class Dataset:
     log_file: str
     error_file: str
     worth: tuple[str, str, str] | None = None  # columns: quantity, price, discount
+    facets: Mapping[str, str] = field(default_factory=dict)  # column of dq.quarantine -> column
     silver_indexes: tuple[str, ...] = ()  # column lists beside the key and the batch
     money: Money | None = None
     promote: tuple[Promotion, ...] = ()  # in order
-    ledger: tuple[str, ...] = ()  # named queries of sql/gold/<name>.sql: (leg, left, right)
+    ledger: tuple[str, ...] = ()  # named queries of sql/gold/: (leg, left, right)
     gold_checks: tuple[
         str, ...
     ] = ()  # the same, about gold alone; only the check of all layers asks

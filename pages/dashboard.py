@@ -1,72 +1,177 @@
-"""Revenue and customers at a glance: slicers, KPIs, insights and five tiles that tie out."""
+"""Dashboard: the Power BI report's page from the gold tables, every tile tied out and clickable."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import streamlit as st
 
-from app import charts, components, dashboard, metrics
+from app import (
+    charts,
+    components,
+    dashboard,
+    figures,
+    insights,
+    metrics,
+    nav,
+    picking,
+    saved_views,
+    tile_export,
+    trust,
+)
+from app.cube import Filters
+from app.explain import explain_address
 from app.metrics import Row
-from app.report import TOP, Filters, Report
+from app.periods import Compare, Level
+from app.report import TOP, WHOLES, Report
 
 CARDS = ("customers", "total_sales", "sales_ytd", "average_sale", "high_value_transactions")
+TITLE = "Revenue & Customer Insights Dashboard"
+SPARKLINE_MONTHS = 3  # at least
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """The report of the page, and where it comes from."""
+
+    report: Report
+    level: Level
+    about: dashboard.About
+    moved: trust.Moved
 
 
 def main() -> None:
-    st.title("Revenue & Customer Insights Dashboard")
-    fresh = dashboard.freshness()
-    offered = dashboard.choices(fresh.data_version)
-    if dashboard.is_empty(fresh, offered):
-        components.empty_state(
-            "No data yet",
-            "The dashboard shows sales and customers once a run has promoted them to gold. "
-            "Generate demo files or upload your own, then run them.",
-            page="upload",
-            label="Upload & generate",
-            icon="monitoring",
-        )
-        return
-    show_origin(fresh)
+    fresh = figures.freshness()
+    try:
+        offered = figures.choices(fresh.data_version)
+        if dashboard.is_empty(fresh, offered):
+            st.title(TITLE)
+            show_empty()
+        else:
+            show_page(fresh, offered)
+    except figures.DataMovedError:
+        st.rerun()
+
+
+def show_empty() -> None:
+    components.empty_state(
+        "No data yet",
+        "The dashboard shows sales and customers once a run has promoted them to gold. "
+        "Generate demo files or upload your own, then run them.",
+        page="upload",
+        label="Upload & generate",
+        icon="monitoring",
+    )
+
+
+def show_page(fresh: figures.Freshness, offered: figures.Choices) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.title(TITLE, width="content")
+        st.space("stretch")
+        saved_views.saved_views("dashboard")
+        take_home = st.container(width="content")
+    compare = show_origin(fresh)
     filters = dashboard.slicers(offered)
-    shown = dashboard.report(fresh.data_version, filters)
-    show_cards(shown)
-    if not shown.kpis["transactions"]:
-        show_nothing(filters, has_sales=bool(offered.regions))
-    show_insights(shown)
-    show_tiles(shown)
+    picked = picking.picks(offered, filters)
+    picking.show_chips(picked)
+    cards, sentences, tiles = st.container(), st.container(), st.container()
+    with tiles:
+        left, right = st.columns([1, 2], gap="small")
+        first, second, third = st.columns(3, gap="small")
+    with right, tile_frame("monthly_sales"):
+        with header("Monthly Sales Trend"):
+            level = dashboard.trend_level(filters, offered)
+        trend = st.container(gap="xsmall")
+    shown = figures.report(fresh.data_version, filters, picked, compare, level)
+    page = Shown(report=shown, level=level, about=dashboard.about(fresh), moved=trust.moved())
+    with take_home:
+        show_report(page)
+    with cards:
+        show_cards(shown)
+        if not shown.kpis["transactions"]:
+            show_nothing(filters, has_sales=bool(offered.regions))
+    with sentences:
+        show_insights(insights.found(shown, level))
+    with left, tile_frame("sales_by_region"):
+        size = charts.unit(shown.results["sales_by_region"], "total_sales")[1]
+        st.subheader(f"Sales by Region ({size})", anchor=False)
+        show_bars(page, "sales_by_region", charts.sales_by_region)
+    with trend:
+        show_trend(page)
+    with first, tile_frame("loyalty_points_by_region"):
+        st.subheader("Loyalty Points Distribution by Region", anchor=False)
+        show_ring(page)
+    with second, tile_frame("top_products"):
+        with header(f"Top {TOP} Products by Revenue"):
+            items = dashboard.ranked_items()
+        show_ranking(page, items)
+    with third, tile_frame("high_value_sales_by_region"):
+        st.subheader("High-Value Sales by Region", anchor=False)
+        show_bars(page, "high_value_sales_by_region", charts.high_value_sales)
 
 
-def show_origin(fresh: dashboard.Freshness) -> None:
+def show_origin(fresh: figures.Freshness) -> Compare | None:
+    """Show where the figures come from and what to do with the page; return the comparison."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(dashboard.promoted(fresh), width="content")
         with st.popover(
             "Differences from the original report", icon=":material/difference:", type="tertiary"
         ):
             st.markdown(dashboard.DIFFERENCES)
+        st.space("stretch")
+        return dashboard.comparison()
+
+
+def show_report(page: Shown) -> None:
+    st.download_button(
+        "Report",
+        partial(tile_export.html_report, page.report, page.about, page.level),
+        "dashboard.html",
+        "text/html",
+        icon=":material/print:",
+        type="tertiary",
+        on_click="ignore",
+        help="This page as one file that needs no network; print it to have a PDF",
+    )
 
 
 def show_cards(shown: Report) -> None:
     st.html(dashboard.CARDS_STYLE)
     with st.grid(5, min_column_width=145, gap="small", key="cards"):
         for name in CARDS:
-            metric = metrics.BY_NAME[name]
-            st.metric(
-                metric.title,
-                metrics.format_value(metric, shown.kpis[name]),
-                dashboard.beside(name, shown),
-                delta_color="off",
-                delta_arrow="off",
-                help=dashboard.explained(name, shown),
-                border=True,
-                height="stretch",
-            )
+            metric, card = metrics.BY_NAME[name], dashboard.card(name, shown)
+            has_line = len(card.months) >= SPARKLINE_MONTHS
+            with st.container(border=True, height="stretch", gap="xsmall"):
+                st.metric(
+                    metric.title,
+                    metrics.format_value(metric, shown.kpis[name]),
+                    card.beside,
+                    delta_color="normal" if card.is_change else "off",
+                    delta_arrow="auto" if card.is_change else "off",
+                    help=dashboard.explained(name, shown),
+                    chart_data=card.months if has_line else None,
+                    chart_type="area",
+                )
+                st.space("stretch")
+                show_explain(name, shown.chosen)
+
+
+def show_explain(metric: str, filters: Filters) -> None:
+    st.page_link(
+        nav.page("explain"),
+        label=":small[Explain]",
+        icon=":material/quiz:",
+        query_params=explain_address(metric, filters),
+        help="The transactions behind this number, and those not counted",
+    )
 
 
 def show_nothing(filters: Filters, *, has_sales: bool) -> None:
-    if filters.start and filters.end and filters.start > filters.end:
+    if filters.is_backwards:
         st.info(
             "The period ends before it starts: change its first or its last day.",
             title="Nothing in this selection",
@@ -86,91 +191,194 @@ def show_nothing(filters: Filters, *, has_sales: bool) -> None:
         components.link("upload", "Upload & generate", icon=":material/arrow_forward:")
 
 
-def show_insights(shown: Report) -> None:
-    found = dashboard.insights(shown)
-    if found:
-        with st.container(border=True, key="insights"):
-            st.html(dashboard.insights_html(found))
+def show_insights(found: Sequence[insights.Insight]) -> None:
+    if not found:
+        return
+    with (
+        st.container(border=True, key="insights"),
+        st.grid(len(found), min_column_width=150, gap="small"),
+    ):
+        for one in found:
+            with st.container(gap=None):
+                st.caption(f":material/{one.icon}: {one.label}")
+                st.markdown(f"**{components.escape(one.name)}**")
+                st.caption(components.escape(one.figure))
+                show_explain("total_sales", one.filters)
 
 
-def show_tiles(shown: Report) -> None:
-    size = charts.unit(shown.results["sales_by_region"], "total_sales")[1]
-    left, right = st.columns([1, 2], gap="small")
-    with left:
-        show_tile(f"Sales by Region ({size})", "sales_by_region", shown, charts.sales_by_region)
-    with right:
-        show_tile("Monthly Sales Trend", "monthly_sales", shown, charts.monthly_sales)
-    first, second, third = st.columns(3, gap="small")
-    with first:
-        show_tile(
-            "Loyalty Points Distribution by Region",
-            "loyalty_points_by_region",
-            shown,
-            charts.loyalty_points,
-            note="Known customers by home region; the sales filters do not apply.",
-        )
-    with second:
-        show_tile(f"Top {TOP} Products by Revenue", "top_products", shown, None)
-    with third:
-        show_tile(
-            "High-Value Sales by Region",
-            "high_value_sales_by_region",
-            shown,
-            charts.high_value_sales,
-            note="Sales worth more than \\$1,000 each.",
-        )
+# Tiles ----------------------------------------------------------------------------------
 
 
-def show_tile(
-    title: str,
-    name: str,
-    shown: Report,
-    draw: Callable[[Sequence[Row]], Any] | None,
-    *,
-    note: str = "",
-) -> None:
-    rows = shown.results[name]
-    with st.container(border=True, height="stretch", key=f"tile_{name}", gap="xsmall"):
+def tile_frame(name: str) -> Any:
+    return st.container(border=True, height="stretch", key=f"tile_{name}", gap="xsmall")
+
+
+@contextlib.contextmanager
+def header(title: str) -> Iterator[None]:
+    """Show a tile's title; what the block shows stands beside it."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.subheader(title, anchor=False)
-        if not dashboard.has_amounts(name, shown):
-            st.caption(":material/filter_alt: Nothing in this selection.")
-        elif draw is None:
-            st.html(dashboard.top_products_html(shown))
-        else:
-            st.plotly_chart(
-                draw(rows),
-                key=name,
-                width="stretch",
-                config=charts.CONFIG,
-                alt=f"{title}; the table below it holds the same figures",
-            )
-        st.caption(
-            f"{note}  \n{dashboard.tie(name, shown)}" if note else dashboard.tie(name, shown)
+        yield
+
+
+def show_bars(page: Shown, name: str, draw: Callable[..., Any]) -> None:
+    title = dashboard.TITLES[name]
+    if has_amounts(page, name):
+        st.plotly_chart(
+            draw(page.report.results[name], page.report.picks.regions),
+            key=name,
+            on_select=picking.of_chart(name, picking.REGION),
+            selection_mode="points",
+            width="stretch",
+            config=charts.chart_config(name, title),
+            alt=f"{title}; the table below it holds the same figures",
         )
-        if rows:
-            show_table(title, dashboard.table(name, shown), name)
+    show_footer(page, name, dashboard.table(name, page.report))
 
 
-def show_table(title: str, rows: Sequence[Row], name: str) -> None:
+def show_trend(page: Shown) -> None:
+    name, level, shown = "monthly_sales", page.level, page.report
+    period = shown.picks.period
     with st.container(horizontal=True, gap="small"):
-        with st.popover("Table", icon=":material/table:", type="tertiary"):
-            st.dataframe(
-                rows,
-                column_config=dashboard.COLUMNS,
-                hide_index=True,
-                width="stretch",
-                alt=f"{title}, as a table",
+        if period is not None and level != "day":
+            st.button(
+                f"Drill into {period.words}",
+                icon=":material/zoom_in:",
+                type="tertiary",
+                on_click=dashboard.drill_into,
+                args=(period, level),
             )
-        st.download_button(
-            "CSV",
-            partial(components.as_csv, rows),
-            f"{name}.csv",
-            "text/csv",
-            icon=":material/download:",
-            type="tertiary",
-            on_click="ignore",
-            key=f"csv_{name}",
+        sliced = dashboard.sliced_period(shown.filters)
+        if sliced is not None:
+            st.button(
+                f"Out of {sliced.words}",
+                icon=":material/zoom_out:",
+                type="tertiary",
+                on_click=dashboard.drill_out,
+                args=(sliced,),
+            )
+    if has_amounts(page, name):
+        key = f"{name}_{level}"
+        st.plotly_chart(
+            charts.sales_over_time(shown.trend, level, period),
+            key=key,
+            on_select=picking.of_trend(key, level),
+            selection_mode="points",
+            width="stretch",
+            config=charts.chart_config(name, dashboard.TITLES[name]),
+            alt=f"Sales by {level}; the table below it holds the same figures",
         )
+    show_footer(page, name, dashboard.table(name, shown, level))
+
+
+def show_ring(page: Shown) -> None:
+    name, picked = "loyalty_points_by_region", page.report.picks.home_regions
+    rows = page.report.results[name]
+    if has_amounts(page, name):
+        # an element of its own for each pick: a selection in it is always a new click
+        key = f"{name}_{hash(picked)}"
+        st.echarts_chart(
+            charts.loyalty_ring(rows, picked),
+            height=charts.HEIGHT,
+            key=key,
+            on_select=picking.of_slices(key, picking.HOME, charts.slices(rows)),
+            alt="Loyalty points by home region; the table below it holds the same figures",
+        )
+    show_footer(page, name, dashboard.table(name, page.report))
+
+
+def show_ranking(page: Shown, items: str) -> None:
+    name, shown = "top_products", page.report
+    if has_amounts(page, name):
+        dimension = picking.CATEGORY if items == "category" else picking.PRODUCT
+        picked = shown.picks.categories if items == "category" else shown.picks.products
+        values = dashboard.ranked_values(shown, items)
+        key = f"{name}_{items}_{hash((picked, tuple(values)))}"
+        st.dataframe(
+            dashboard.ranking(shown, items),
+            column_config=dashboard.RANKING_COLUMNS,
+            column_order=["name", "total_sales", "share"],
+            hide_index=True,
+            width="stretch",
+            key=key,
+            on_select=picking.of_rows(key, dimension, values),
+            selection_mode="multi-row",
+            selection_default={
+                "selection": {
+                    "rows": [place for place, value in enumerate(values) if value in picked]
+                }
+            },
+            alt=f"{dashboard.TITLES[name]}, the others and the total",
+        )
+        if items == "category" and len(picked) == 1:
+            st.button(
+                f"Products of {components.escape(picked[0])}",
+                icon=":material/zoom_in:",
+                type="tertiary",
+                on_click=dashboard.drill_into_category,
+                args=(picked[0],),
+            )
+    show_footer(page, name, dashboard.table(name, shown))
+
+
+def has_amounts(page: Shown, name: str) -> bool:
+    """Tell whether a tile has anything to draw; say so if not."""
+    if dashboard.has_amounts(name, page.report):
+        return True
+    st.caption(":material/filter_alt: Nothing in this selection.")
+    return False
+
+
+def show_footer(page: Shown, name: str, rows: Sequence[Row]) -> None:
+    """Show whether the tile ties out, how far it can be trusted, and what stands behind it."""
+    note, tie = dashboard.NOTES.get(name), dashboard.tie(name, page.report)
+    st.caption(tie if note is None else f"{components.escape(note)}  \n{tie}")
+    metric = WHOLES[name]
+    trust.show_strip(metric, page.report.chosen, at=page.moved)
+    with st.container(horizontal=True, gap="small"):
+        show_explain(metric, page.report.chosen)
+        if rows:
+            show_table(page, name, rows)
+
+
+def show_table(page: Shown, name: str, rows: Sequence[Row]) -> None:
+    title = dashboard.TITLES[name]
+    with st.popover("Table", icon=":material/table:", type="tertiary"):
+        st.dataframe(
+            rows,
+            column_config=dashboard.COLUMNS,
+            hide_index=True,
+            width="stretch",
+            alt=f"{title}, as a table",
+        )
+        with st.container(horizontal=True, gap="small"):
+            st.download_button(
+                "CSV",
+                partial(components.as_csv, rows),
+                f"{name}.csv",
+                "text/csv",
+                icon=":material/download:",
+                type="tertiary",
+                on_click="ignore",
+                key=f"csv_{name}",
+            )
+            st.download_button(
+                "XLSX",
+                partial(
+                    tile_export.as_xlsx,
+                    title,
+                    rows,
+                    page.report.chosen,
+                    page.about,
+                    definition=metrics.BY_NAME[WHOLES[name]].description,
+                ),
+                f"{name}.xlsx",
+                tile_export.XLSX,
+                icon=":material/download:",
+                type="tertiary",
+                on_click="ignore",
+                key=f"xlsx_{name}",
+            )
 
 
 main()

@@ -8,10 +8,10 @@ import streamlit as st
 
 from app import (
     components,
-    dashboard,
     explore_charts,
     explore_table,
     explore_view,
+    figures,
     metrics,
     saved_views,
     sql_box_view,
@@ -27,8 +27,8 @@ def main() -> None:
         st.title("Explore", width="content")
         st.space("stretch")
         saved_views.saved_views("explore", but=["query", "plan"])
-    fresh = dashboard.freshness()
-    offered = dashboard.choices(fresh.data_version)
+    fresh = figures.freshness()
+    offered = figures.choices(fresh.data_version)
     explore, named, sql = st.tabs(TABS, key="tab", on_change="rerun", bind="query-params")
     if explore.open:
         with explore:
@@ -44,7 +44,7 @@ def main() -> None:
 # Explore --------------------------------------------------------------------------------
 
 
-def show_explore(fresh: dashboard.Freshness, offered: dashboard.Choices) -> None:
+def show_explore(fresh: figures.Freshness, offered: figures.Choices) -> None:
     if not offered.regions:
         components.empty_state(
             "No sales yet",

@@ -257,7 +257,7 @@ def show_record(quarantine_id: int) -> None:
         components.step_into(record=None)
     record = reads.invalid_record(quarantine_id)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.title(f"Invalid record {quarantine_id}", width="content")
+        st.title(f"Invalid record {quarantine_id}", width="content", anchor=False)
         triage_view.show_state(record)
         st.space("stretch")
         show_neighbours(record)
@@ -270,6 +270,7 @@ def show_record(quarantine_id: int) -> None:
     ]
     st.caption(components.escape(" · ".join(facts)), help=components.absolute(record["created_at"]))
     triage_view.show_buttons(record)
+    st.space("xsmall")
     left, right = st.columns([2, 3], gap="large")
     with left:
         show_received(record)

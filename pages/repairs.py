@@ -213,12 +213,12 @@ def show_group(rule_id: int, column: str, pattern: str) -> None:
             money += f" in {told['worth_records']:,} of them"
     st.caption(
         components.escape(
-            f"{told['dataset']} · {told['records']:,} open records · {pattern}{money}"
+            f"{told['dataset']} · {told['records']:,} open records · pattern {pattern}{money}"
         )
     )
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns([2, 3], gap="medium")
     operation = None
-    with left, st.container(border=True):
+    with left, st.container(border=True, height="stretch"):
         st.subheader("What shall be done")
         recipe = ask_recipe(told)
         try:
@@ -226,7 +226,7 @@ def show_group(rule_id: int, column: str, pattern: str) -> None:
         except RevenueError as error:
             st.info(components.escape(error.message), icon=":material/edit:")
     proposal = None
-    with right:
+    with right, st.container(border=True, height="stretch"):
         st.subheader("Before and after")
         if operation is None:
             st.caption("Examples appear once the operation is complete.")

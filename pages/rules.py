@@ -161,7 +161,7 @@ def show_drafts(dataset: str | None) -> None:
 
 def show_drafts_of(feed: str, drafts: list[dict[str, Any]]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader(f"Drafts of {feed}: {len(drafts):,}", width="content")
+        st.subheader(f"Drafts of {feed}: {len(drafts):,}", width="content", anchor=False)
         st.space("stretch")
         ready = [draft["draft_id"] for draft in drafts if not draft["is_outdated"]]
         if len(ready) > 1 and st.button(
@@ -186,7 +186,7 @@ def show_drafts_of(feed: str, drafts: list[dict[str, Any]]) -> None:
 def show_draft(draft: dict[str, Any]) -> None:
     draft_id, rule = draft["draft_id"], draft["rule"]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        with st.container(gap="xsmall", width="stretch"):
+        with components.wide_part(f"draft_{draft_id}"):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 components.state_badge("outdated" if draft["is_outdated"] else "draft")
                 what = "New rule" if draft["rule_id"] is None else f"Rule {draft['rule_id']}"
@@ -238,7 +238,7 @@ def show_rule(rule_id: int) -> None:
         raise RuleError(f"there is no rule {rule_id}")
     rule = found[0]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.title(components.escape(rule["message"]), width="content")
+        st.title(components.escape(rule["message"]), width="content", anchor=False)
         components.state_badge(rule["severity"])
         components.state_badge("on" if rule["active"] else "off")
         st.space("stretch")

@@ -306,6 +306,13 @@ CREATE TABLE dq.quarantine (
     closed_batch_id bigint,
     closed_position integer,
     repair_id bigint,
+    customer_id text,
+    region text,
+    product_id text,
+    product_name text,
+    category text,
+    day date,
+    worth numeric,
     CONSTRAINT quarantine_closed_check CHECK (((status <> ALL (ARRAY['fixed'::text, 'superseded'::text])) OR (closed_batch_id IS NOT NULL))),
     CONSTRAINT quarantine_snoozed_check CHECK (((status = 'snoozed'::text) = (snoozed_until IS NOT NULL))),
     CONSTRAINT quarantine_status_check CHECK ((status = ANY (ARRAY['open'::text, 'assigned'::text, 'snoozed'::text, 'back_to_source'::text, 'fixed'::text, 'dismissed'::text, 'superseded'::text])))
@@ -418,6 +425,48 @@ COMMENT ON COLUMN dq.quarantine.closed_position IS 'Position of that record';
 --
 
 COMMENT ON COLUMN dq.quarantine.repair_id IS 'Its newest repair';
+
+--
+-- Name: COLUMN quarantine.customer_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.customer_id IS 'Customer of the record, as normalised; null where it cannot be read or the feed has none';
+
+--
+-- Name: COLUMN quarantine.region; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.region IS 'Region of the record, as normalised; null where it cannot be read or the feed has none';
+
+--
+-- Name: COLUMN quarantine.product_id; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.product_id IS 'Product of the record, as normalised; null where it cannot be read or the feed has none';
+
+--
+-- Name: COLUMN quarantine.product_name; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.product_name IS 'Product name of the record, as normalised; null where it cannot be read or the feed has none';
+
+--
+-- Name: COLUMN quarantine.category; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.category IS 'Product category of the record, as normalised; null where it cannot be read or the feed has none';
+
+--
+-- Name: COLUMN quarantine.day; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.day IS 'Day of the record, UTC, as normalised; null where it cannot be read or the feed has none';
+
+--
+-- Name: COLUMN quarantine.worth; Type: COMMENT; Schema: dq; Owner: -
+--
+
+COMMENT ON COLUMN dq.quarantine.worth IS 'Money at stake, USD, as in dq.cause; null where it cannot be read or the feed has none';
 
 --
 -- Name: quarantine_quarantine_id_seq; Type: SEQUENCE; Schema: dq; Owner: -
@@ -3142,6 +3191,84 @@ COMMENT ON COLUMN gold.customers.insert_date IS 'When the row was made';
 COMMENT ON COLUMN gold.customers.update_date IS 'When the row last changed';
 
 --
+-- Name: daily_sales; Type: TABLE; Schema: gold; Owner: -
+--
+
+CREATE TABLE gold.daily_sales (
+    transaction_date date NOT NULL,
+    region character varying(100) NOT NULL,
+    product_id character varying(100) NOT NULL,
+    home_region character varying(100) NOT NULL,
+    transactions bigint NOT NULL,
+    pieces bigint NOT NULL,
+    sales numeric(24,2) NOT NULL,
+    high_value_transactions bigint NOT NULL,
+    high_value_sales numeric(24,2) NOT NULL,
+    CONSTRAINT daily_sales_check CHECK (((high_value_transactions >= 0) AND (high_value_transactions <= transactions))),
+    CONSTRAINT daily_sales_transactions_check CHECK ((transactions > 0))
+);
+
+--
+-- Name: TABLE daily_sales; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON TABLE gold.daily_sales IS 'Sales added up: one row a day, region, product and home region of the customers';
+
+--
+-- Name: COLUMN daily_sales.transaction_date; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.daily_sales.transaction_date IS 'Day of the sales, UTC';
+
+--
+-- Name: COLUMN daily_sales.region; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.daily_sales.region IS 'Region of the sales; Unknown when missing';
+
+--
+-- Name: COLUMN daily_sales.product_id; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.daily_sales.product_id IS 'Product sold';
+
+--
+-- Name: COLUMN daily_sales.home_region; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.daily_sales.home_region IS 'Home region of the customers, as in gold.customers; Unknown when it is not known';
+
+--
+-- Name: COLUMN daily_sales.transactions; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.daily_sales.transactions IS 'Number of sales';
+
+--
+-- Name: COLUMN daily_sales.pieces; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.daily_sales.pieces IS 'Pieces sold: sum of quantity';
+
+--
+-- Name: COLUMN daily_sales.sales; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.daily_sales.sales IS 'Sum of total_value, USD';
+
+--
+-- Name: COLUMN daily_sales.high_value_transactions; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.daily_sales.high_value_transactions IS 'Number of sales worth more than 1,000 USD each';
+
+--
+-- Name: COLUMN daily_sales.high_value_sales; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.daily_sales.high_value_sales IS 'Sum of the sales worth more than 1,000 USD each, USD';
+
+--
 -- Name: dim_date; Type: TABLE; Schema: gold; Owner: -
 --
 
@@ -3223,6 +3350,84 @@ COMMENT ON COLUMN gold.dim_date.weekday IS 'ISO weekday, 1 Monday to 7 Sunday';
 --
 
 COMMENT ON COLUMN gold.dim_date.weekday_name IS 'English name of the weekday';
+
+--
+-- Name: monthly_sales; Type: TABLE; Schema: gold; Owner: -
+--
+
+CREATE TABLE gold.monthly_sales (
+    transaction_month date NOT NULL,
+    region character varying(100) NOT NULL,
+    product_id character varying(100) NOT NULL,
+    home_region character varying(100) NOT NULL,
+    transactions bigint NOT NULL,
+    pieces bigint NOT NULL,
+    sales numeric(24,2) NOT NULL,
+    high_value_transactions bigint NOT NULL,
+    high_value_sales numeric(24,2) NOT NULL,
+    CONSTRAINT monthly_sales_check CHECK (((high_value_transactions >= 0) AND (high_value_transactions <= transactions))),
+    CONSTRAINT monthly_sales_transactions_check CHECK ((transactions > 0))
+);
+
+--
+-- Name: TABLE monthly_sales; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON TABLE gold.monthly_sales IS 'Sales added up: one row a month, region, product and home region of the customers';
+
+--
+-- Name: COLUMN monthly_sales.transaction_month; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.monthly_sales.transaction_month IS 'Month of the sales by its first day, UTC';
+
+--
+-- Name: COLUMN monthly_sales.region; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.monthly_sales.region IS 'Region of the sales; Unknown when missing';
+
+--
+-- Name: COLUMN monthly_sales.product_id; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.monthly_sales.product_id IS 'Product sold';
+
+--
+-- Name: COLUMN monthly_sales.home_region; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.monthly_sales.home_region IS 'Home region of the customers, as in gold.customers; Unknown when it is not known';
+
+--
+-- Name: COLUMN monthly_sales.transactions; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.monthly_sales.transactions IS 'Number of sales';
+
+--
+-- Name: COLUMN monthly_sales.pieces; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.monthly_sales.pieces IS 'Pieces sold: sum of quantity';
+
+--
+-- Name: COLUMN monthly_sales.sales; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.monthly_sales.sales IS 'Sum of total_value, USD';
+
+--
+-- Name: COLUMN monthly_sales.high_value_transactions; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.monthly_sales.high_value_transactions IS 'Number of sales worth more than 1,000 USD each';
+
+--
+-- Name: COLUMN monthly_sales.high_value_sales; Type: COMMENT; Schema: gold; Owner: -
+--
+
+COMMENT ON COLUMN gold.monthly_sales.high_value_sales IS 'Sum of the sales worth more than 1,000 USD each, USD';
 
 --
 -- Name: products; Type: TABLE; Schema: gold; Owner: -
@@ -3974,11 +4179,25 @@ ALTER TABLE ONLY gold.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (customer_id);
 
 --
+-- Name: daily_sales daily_sales_pkey; Type: CONSTRAINT; Schema: gold; Owner: -
+--
+
+ALTER TABLE ONLY gold.daily_sales
+    ADD CONSTRAINT daily_sales_pkey PRIMARY KEY (transaction_date, region, product_id, home_region);
+
+--
 -- Name: dim_date dim_date_pkey; Type: CONSTRAINT; Schema: gold; Owner: -
 --
 
 ALTER TABLE ONLY gold.dim_date
     ADD CONSTRAINT dim_date_pkey PRIMARY KEY (date);
+
+--
+-- Name: monthly_sales monthly_sales_pkey; Type: CONSTRAINT; Schema: gold; Owner: -
+--
+
+ALTER TABLE ONLY gold.monthly_sales
+    ADD CONSTRAINT monthly_sales_pkey PRIMARY KEY (transaction_month, region, product_id, home_region);
 
 --
 -- Name: products products_pkey; Type: CONSTRAINT; Schema: gold; Owner: -

@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, text
 
-from app import log_search, report
+from app import cube, log_search, report
 from app.actions import Desk, causes
 from app.auth import Operator, Role
 from app.log_search import Filters
@@ -296,7 +296,7 @@ def main_jobs(bench: Bench, count: int, repeat: int) -> None:
     )
     with bench.engine.connect() as connection:
         tiles = statistics.median(
-            timed(lambda: report.results(connection, report.Filters())) for _ in range(5)
+            timed(lambda: report.results(connection, cube.Filters())) for _ in range(5)
         )
     bench.row(f"   all tiles, {count:,} records, no filter", f"{tiles * 1000:.0f} ms", "", met=None)
 

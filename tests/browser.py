@@ -30,6 +30,7 @@ PAGES = (
     "repairs",
     "rules",
     "dashboard",
+    "explain",
     "explore",
     "health",
 )

@@ -42,6 +42,8 @@ begin
     loop
         execute 'delete from ' || name;
     end loop;
+    delete from gold.daily_sales;
+    delete from gold.monthly_sales;
     delete from gold.transactions;
     delete from gold.customers;
     delete from gold.products;

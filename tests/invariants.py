@@ -63,6 +63,26 @@ ALWAYS = {
         ) as found (layer, rows)
         where e.dataset = '{feed}' and e.layer = found.layer and e.rows <> found.rows
     """,
+    "the rollup is what the sales of gold make up": """
+        with whole as (
+            select t.transaction_date, t.region, t.product_id, c.region, count(*),
+                sum(t.quantity), sum(t.total_value), count(*) filter (where t.total_value > 1000),
+                coalesce(sum(t.total_value) filter (where t.total_value > 1000), 0)
+            from gold.transactions t join gold.customers c using (customer_id) group by 1, 2, 3, 4
+        )
+        (select * from whole except select * from gold.daily_sales)
+        union all (select * from gold.daily_sales except select * from whole)
+    """,
+    "the rollup by month is what that by day makes up": """
+        with whole as (
+            select date_trunc('month', transaction_date)::date, region, product_id, home_region,
+                sum(transactions), sum(pieces), sum(sales), sum(high_value_transactions),
+                sum(high_value_sales)
+            from gold.daily_sales group by 1, 2, 3, 4
+        )
+        (select * from whole except select * from gold.monthly_sales)
+        union all (select * from gold.monthly_sales except select * from whole)
+    """,
     "one run of a feed at a time": """
         select dataset from etl.run where status = 'running' group by dataset having count(*) > 1
     """,

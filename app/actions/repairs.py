@@ -17,6 +17,7 @@ from app.actions import (
     _transaction,
 )
 from app.auth import Role
+from app.cube import Filters
 from etl import datasets, repair
 from etl.repair import Edit, Rehearsal, RepairError, Verdict
 
@@ -68,7 +69,7 @@ def rehearse(
             desk.settings,
             feed,
             edits,
-            measure=lambda connection: report.kpis(connection, report.Filters()),
+            measure=lambda connection: report.kpis(connection, Filters()),
             patience_ms=_PATIENCE_MS,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from etl import normalise
+from etl import normalise, rollup
 from etl.model import Column, Dataset, Judges, Promotion, Rule, Severity
 
 DATASET = Dataset(
@@ -139,11 +139,13 @@ DATASET = Dataset(
         ),
     ),
     promote=(
+        Promotion(subject="rollup", statement="remember_homes", remembers=True, only_changes=True),
         Promotion(statement="fill_inferred_customers", adds_rows=True),
         Promotion(statement="update_customers"),
         Promotion(statement="insert_customers", adds_rows=True),
         Promotion(statement="infer_left_customers", only_full=True),
         Promotion(statement="delete_left_customers", only_full=True),
+        *rollup.KEPT,
     ),
     ledger=("customers_in_gold",),
     gold_checks=("promoted_customers",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from etl import normalise
+from etl import normalise, rollup
 from etl.model import Column, Dataset, Judges, Money, Promotion, Rule, Severity
 from etl.validate import REFERENCES
 
@@ -15,6 +15,14 @@ DATASET = Dataset(
     log_file="sales_etl_logs.log",
     error_file="invalid_sales.json",
     worth=("quantity", "price", "discount"),
+    facets={
+        "customer_id": "customer_id",
+        "region": "region",
+        "product_id": "product_id",
+        "product_name": "product_name",
+        "category": "category",
+        "day": "date",
+    },
     recognised_by=frozenset({"transaction_id", "product", "product_id", "quantity"}),
     columns=(
         Column(
@@ -250,6 +258,7 @@ DATASET = Dataset(
         Promotion(statement="remember_customers", remembers=True),
         Promotion(statement="remember_products", remembers=True),
         Promotion(statement="remember_left_products", remembers=True),
+        Promotion(subject="rollup", statement="remember_sales", remembers=True, only_changes=True),
         Promotion(statement="extend_dim_date"),
         Promotion(statement="insert_inferred_customers"),
         Promotion(statement="upsert_products"),
@@ -259,7 +268,8 @@ DATASET = Dataset(
         Promotion(statement="delete_left_products", only_full=True),
         Promotion(statement="delete_left_customers", only_full=True),
         Promotion(statement="trim_dim_date"),
+        *rollup.KEPT,
     ),
     ledger=("sales_in_gold",),
-    gold_checks=("promoted_rows", "whole_calendar"),
+    gold_checks=("promoted_rows", "whole_calendar", "whole_rollup"),
 )

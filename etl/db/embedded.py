@@ -512,11 +512,15 @@ class EmbeddedServer:
 
     # --- port and log --------------------------------------------------------------------------
 
+    def remembered_port(self) -> int | None:
+        """Return the port of the last start, which the next one takes again; None before a first."""
+        with suppress(OSError, ValueError):
+            return int(_read(self.directory / "port"))
+        return None
+
     def _choose_port(self, avoided: set[int], say: Callable[[str], None]) -> int:
         file = self.directory / "port"
-        remembered = None
-        with suppress(OSError, ValueError):
-            remembered = int(_read(file))
+        remembered = self.remembered_port()
         port = wished = self._wished_port or remembered
         while port is None or port in avoided or not _is_free(port):
             if self._wished_port is not None:

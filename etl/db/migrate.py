@@ -10,7 +10,7 @@ from functools import cache
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from etl import datasets, patterns, rules
+from etl import datasets, facets, patterns, rules
 from etl.db.queries import SQL
 from etl.errors import SchemaOutdatedError
 
@@ -96,6 +96,7 @@ def apply(engine: Engine, progress: Callable[[str], None] | None = None) -> list
                 for dataset in datasets.declared().values():
                     rules.ship(connection, dataset)
                 patterns.fill(connection)
+                facets.fill(connection)
                 connection.commit()
         finally:
             connection.rollback()

@@ -35,7 +35,9 @@ def create_stage(connection: Connection, dataset: Dataset) -> None:
     )
     connection.exec_driver_sql(
         f"create temporary table {REFUSED} (dataset text, batch_id bigint, position integer, "
-        "record_key text, dq_errors text, rule_set text) on commit drop"
+        "record_key text, dq_errors text, rule_set text, customer_id text, region text, "
+        "product_id text, product_name text, category text, day date, worth numeric) "
+        "on commit drop"
     )
 
 

@@ -42,7 +42,9 @@ def promote_batches(
     touched = more = 0
     execution.progress(Step.PROMOTE, 0, activity="waiting for gold")
     queries.execute(connection, "queries/batches.lock_gold")
-    statements = [one for one in dataset.promote if is_full or not one.only_full]
+    statements = [
+        one for one in dataset.promote if not (one.only_changes if is_full else one.only_full)
+    ]
     for number, promotion in enumerate(statements, start=1):
         execution.check()
         name = promotion.statement.replace("_", " ")
@@ -56,9 +58,11 @@ def promote_batches(
         )
         with bulk:
             done = queries.execute(
-                connection, f"gold/{dataset.name}.{promotion.statement}", batches=list(batches)
+                connection,
+                f"gold/{promotion.subject or dataset.name}.{promotion.statement}",
+                batches=list(batches),
             )
-        if promotion.remembers:
+        if promotion.remembers or promotion.follows:
             continue
         touched += max(done.rowcount, 0)
         more += max(done.rowcount, 0) if promotion.adds_rows else 0

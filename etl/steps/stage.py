@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection
 
-from etl import patterns, validate
+from etl import facets, patterns, validate
 from etl.db import queries, tables
 from etl.db.copy_stream import CopyStream, copying
 from etl.model import Dataset, Rule
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _KEY_SHOWN = 200
 _SWITCH_SECONDS = 0.0001
-_QUARANTINE = "(dataset, batch_id, position, record_key, dq_errors, rule_set)"
+_QUARANTINE = ("dataset", "batch_id", "position", "record_key", "dq_errors", "rule_set")
 _CAUSE = "dq.cause (batch_id, position, rule_id, column_name, pattern, value, worth)"
 _VIOLATION = "dq.violation (batch_id, position, rule_id, rule_version, severity)"
 
@@ -63,7 +63,9 @@ class Stage:
         self._staged = (
             f"{tables.STAGE} ({', '.join(('batch_id', 'position', *dataset.column_names))})"
         )
-        self._refused = f"{tables.REFUSED if again or is_trial else 'dq.quarantine'} {_QUARANTINE}"
+        table = tables.REFUSED if again or is_trial else "dq.quarantine"
+        kept = () if is_trial else facets.columns(dataset)
+        self._refused = f"{table} ({', '.join((*_QUARANTINE, *kept))})"
         self.judged: dict[int, tuple[int, int]] = {}  # valid and invalid records, by batch
         self.fired: dict[int, NDArray[np.int64]] = {}  # violations of each rule, by batch
 
@@ -127,6 +129,12 @@ class Stage:
         shown = pc.utf8_slice_codeunits(
             pc.replace_substring(key, UNSTORABLE, "\ufffd"), 0, _KEY_SHOWN
         )
+        is_refused = refused.to_numpy(zero_copy_only=False)
+        read = (
+            {}
+            if self._is_trial
+            else facets.read(received, judged.columns, self._dataset, is_refused)
+        )
         self._write(
             self._refused,
             pa.scalar(self._dataset.name),
@@ -136,6 +144,7 @@ class Stage:
                 shown,
                 judged.dq_errors.filter(refused),
                 self._rule_set,
+                *read.values(),
             ],
         )
         if self._is_trial:
@@ -151,9 +160,9 @@ class Stage:
                 self._severities.take(rules),
             ],
         )
-
-        if judged.dq_errors.null_count < judged.count:
-            self._write_causes(batch, positions, received, judged, refused)
+        if is_refused.any():
+            worth = read.get(facets.WORTH, pa.nulls(np.count_nonzero(is_refused), pa.string()))
+            self._write_causes(batch, positions, received, judged, is_refused, worth)
 
     def _write_causes(
         self,
@@ -161,14 +170,13 @@ class Stage:
         positions: pa.StringArray,
         received: Received,
         judged: validate.Judgement,
-        refused: pa.BooleanArray,
+        is_refused: NDArray[np.bool_],
+        worth: pa.StringArray,
     ) -> None:
-        """Keep what stood where the refused records break a rule."""
-        is_refused = refused.to_numpy(zero_copy_only=False)
+        """Keep what stood where the refused records break a rule; `worth` is that of each of them."""
         causes = patterns.find(received, self._rules, judged.broken, is_refused)
         records = pa.array(causes.record)
-        needed = {self._dataset.key, *(self._dataset.worth or ())}
-        concerned = {name: judged.columns[name].take(records) for name in needed}
+        among_refused = np.cumsum(is_refused) - 1
         self._write(
             _CAUSE,
             batch,
@@ -178,7 +186,7 @@ class Stage:
                 causes.column,
                 causes.pattern,
                 causes.value,
-                patterns.worth(concerned, self._dataset),
+                worth.take(pa.array(among_refused[causes.record])),
             ],
         )
 

@@ -204,7 +204,7 @@ where
 
 -- name: sales_in_gold
 -- gold.transactions = silver.sales, row for row; and the money of silver, by the formula, equals
--- the money of gold.
+-- the money of gold, and of the rollup.
 with silver as (
     select
         count(*) as sales,
@@ -214,6 +214,11 @@ with silver as (
 
 gold as (
     select count(*) as sales, coalesce(sum(total_value), 0) as money from gold.transactions
+),
+
+rollup as (
+    select coalesce(sum(transactions), 0) as sales, coalesce(sum(sales), 0) as money
+    from gold.daily_sales
 )
 
 select
@@ -222,7 +227,17 @@ select
 from silver, gold
 union all
 select 'money: silver.sales = gold.transactions', silver.money, gold.money
-from silver, gold;
+from silver, gold
+union all
+select 'rows: gold.transactions = gold.daily_sales', gold.sales, rollup.sales
+from gold, rollup
+union all
+select 'money: gold.transactions = gold.daily_sales', gold.money, rollup.money
+from gold, rollup
+union all
+select 'money: gold.daily_sales = gold.monthly_sales', rollup.money,
+    (select coalesce(sum(sales), 0) from gold.monthly_sales)
+from rollup;
 
 -- name: promoted_rows
 -- Gold holds as many sales as promotions left there.
@@ -244,3 +259,40 @@ select
         from gold.transactions
     ), (select count(*) from gold.dim_date)) as left_side,
     (select count(*) from gold.dim_date) as right_side;
+
+-- name: whole_rollup
+-- Every group of the rollups is what its sales make up.
+with whole as (
+    select
+        t.transaction_date, t.region, t.product_id, c.region,
+        count(*), sum(t.quantity), sum(t.total_value),
+        count(*) filter (where t.total_value > 1000),
+        coalesce(sum(t.total_value) filter (where t.total_value > 1000), 0)
+    from gold.transactions as t
+    join gold.customers as c on c.customer_id = t.customer_id
+    group by t.transaction_date, t.region, t.product_id, c.region
+),
+
+months as (
+    select
+        date_trunc('month', transaction_date)::date, region, product_id, home_region,
+        sum(transactions), sum(pieces), sum(sales), sum(high_value_transactions),
+        sum(high_value_sales)
+    from gold.daily_sales
+    group by 1, 2, 3, 4
+)
+
+select
+    'groups: gold.daily_sales as gold.transactions make it up' as leg,
+    (select count(*) from (select * from whole union select * from gold.daily_sales) as either)
+        as left_side,
+    (select count(*) from (select * from whole intersect select * from gold.daily_sales) as equal)
+        as right_side
+union all
+select
+    'groups: gold.monthly_sales as gold.daily_sales make it up',
+    (select count(*) from (select * from months union select * from gold.monthly_sales) as either),
+    (
+        select count(*)
+        from (select * from months intersect select * from gold.monthly_sales) as equal
+    );

@@ -1,7 +1,6 @@
 -- The metrics: first the definition of each, then what one page of the dashboard reads.
 --
--- Filters are parameters: `:regions`, `:products`, `:categories` are text arrays (empty means all),
--- `:start` and `:end` are days (null means open), `:known_region_only` is a boolean.
+-- `:start` and `:end` are days (null means open).
 
 -- name: customers
 -- Customers that a customer record describes; one only named by sales is not counted.
@@ -68,127 +67,84 @@ select
     day as last_day
 from last_day;
 
--- name: page
--- Every KPI and every tile for one set of filters: one row a figure, with its amount and count.
--- Sales are read once, into one row a region, month and product; all else adds those up.
--- `:ytd_start` and `:ytd_end` come from year_to_date, `:top` is the number of top products.
-with chosen_product as (
-    select product_id, product_name
-    from gold.products
-    where
-        (
-            cardinality(cast(:products as text[])) = 0
-            or product_name = any(cast(:products as text[]))
-        )
-        and (
-            cardinality(cast(:categories as text[])) = 0
-            or category = any(cast(:categories as text[]))
-        )
-),
+-- name: months
+-- What the dashboard adds up: one row a month, region, home region and product name.
+select
+    m.transaction_month as day,
+    m.region,
+    m.home_region,
+    p.product_name,
+    p.category,
+    sum(m.transactions) as transactions,
+    sum(m.pieces) as pieces,
+    sum(m.sales) as sales,
+    sum(m.high_value_transactions) as high_value_transactions,
+    sum(m.high_value_sales) as high_value_sales
+from gold.monthly_sales as m
+join gold.products as p on p.product_id = m.product_id
+group by 1, 2, 3, 4, 5;
 
-cell as (
-    select
-        region,
-        transaction_month as month,
-        product_id,
-        total_value > 1000 as is_high_value,
-        transaction_date >= coalesce(cast(:start as date), '-infinity') as is_in_period,
-        coalesce(transaction_date >= cast(:ytd_start as date), false)
-        and coalesce(transaction_date <= cast(:ytd_end as date), false) as is_year_to_date,
-        sum(total_value) as sales,
-        count(*) as transactions
-    from gold.transactions as t
-    where
-        transaction_date >= least(
-            coalesce(cast(:start as date), '-infinity'),
-            coalesce(cast(:ytd_start as date), 'infinity')
-        )
-        and transaction_date <= coalesce(cast(:end as date), 'infinity')
-        and (
-            cardinality(cast(:regions as text[])) = 0
-            or region = any(cast(:regions as text[]))
-        )
-        and (
-            cardinality(cast(:products as text[])) + cardinality(cast(:categories as text[])) = 0
-            or exists (select from chosen_product as p where p.product_id = t.product_id)
-        )
-        and (
-            not cast(:known_region_only as boolean)
-            or exists (
-                select from gold.customers as c
-                where c.customer_id = t.customer_id and c.region <> 'Unknown'
-            )
-        )
-    group by 1, 2, 3, 4, 5, 6
-),
+-- name: days_of_month
+-- The same of the days from `:start` to `:end`, which are of one month, added up.
+select
+    date_trunc('month', cast(:start as date))::date as day,
+    d.region,
+    d.home_region,
+    p.product_name,
+    p.category,
+    sum(d.transactions) as transactions,
+    sum(d.pieces) as pieces,
+    sum(d.sales) as sales,
+    sum(d.high_value_transactions) as high_value_transactions,
+    sum(d.high_value_sales) as high_value_sales
+from gold.daily_sales as d
+join gold.products as p on p.product_id = d.product_id
+where d.transaction_date between cast(:start as date) and cast(:end as date)
+group by d.region, d.home_region, p.product_name, p.category;
 
-sale as (
-    select region, month, product_id, is_high_value, sales, transactions
-    from cell
-    where is_in_period
-),
+-- name: by_day
+-- Sales of each day from `:start` to `:end`. `:regions`, `:home_regions`, `:products` and
+-- `:categories` are text arrays, empty means all; `:known_region_only` is a boolean.
+select
+    d.transaction_date as day,
+    sum(d.transactions)::bigint as transactions,
+    sum(d.sales) as sales
+from gold.daily_sales as d
+join gold.products as p on p.product_id = d.product_id
+where
+    d.transaction_date between cast(:start as date) and cast(:end as date)
+    and (
+        cardinality(cast(:regions as text[])) = 0 or d.region = any(cast(:regions as text[]))
+    )
+    and (
+        cardinality(cast(:home_regions as text[])) = 0
+        or d.home_region = any(cast(:home_regions as text[]))
+    )
+    and (
+        cardinality(cast(:products as text[])) = 0
+        or p.product_name = any(cast(:products as text[]))
+    )
+    and (
+        cardinality(cast(:categories as text[])) = 0
+        or p.category = any(cast(:categories as text[]))
+    )
+    and (not cast(:known_region_only as boolean) or d.home_region <> 'Unknown')
+group by d.transaction_date
+order by day;
 
-known_customer as (
-    select region, sum(loyalty_points) as points, count(*) as customers
-    from gold.customers
-    where not is_inferred
-    group by region
-),
-
-product as (
-    select
-        p.product_name,
-        sum(s.sales) as sales,
-        sum(s.transactions) as transactions,
-        row_number() over (order by sum(s.sales) desc, p.product_name) as place
-    from sale as s
-    join chosen_product as p on p.product_id = s.product_id
-    group by p.product_name
-)
-
-select 'customers' as figure, null as label, null::date as month,
-    0::numeric as amount, coalesce(sum(customers), 0)::bigint as count
-from known_customer
-union all
-select 'loyalty_points', null, null, coalesce(sum(points), 0), coalesce(sum(customers), 0)::bigint
-from known_customer
-union all
-select 'total_sales', null, null, coalesce(sum(sales), 0), coalesce(sum(transactions), 0)::bigint
-from sale
-union all
-select 'average_sale', null, null,
-    round(sum(sales) / sum(transactions), 2), coalesce(sum(transactions), 0)::bigint
-from sale
-union all
-select 'sales_ytd', null, null, coalesce(sum(sales), 0), coalesce(sum(transactions), 0)::bigint
-from cell where is_year_to_date
-union all
-select 'high_value_sales', null, null,
-    coalesce(sum(sales), 0), coalesce(sum(transactions), 0)::bigint
-from sale where is_high_value
-union all
-select 'sales_by_region', region, null, sum(sales), sum(transactions)::bigint
-from sale group by region
-union all
-select 'monthly_sales', null, month, sum(sales), sum(transactions)::bigint
-from sale group by month
-union all
-select 'loyalty_points_by_region', region, null, points, customers
-from known_customer
-union all
-select 'high_value_sales_by_region', region, null, sum(sales), sum(transactions)::bigint
-from sale where is_high_value group by region
-union all
-select 'top_products', product_name, null, sales, transactions::bigint
-from product where place <= :top
-union all
-select 'other_products', null, null, coalesce(sum(sales), 0), count(*)
-from product where place > :top
-order by figure, month, amount desc, label;
+-- name: customers_by_region
+-- Known customers and their loyalty points, by home region; most points first.
+select region, sum(loyalty_points)::bigint as loyalty_points, count(*) as customers
+from gold.customers
+where not is_inferred
+group by region
+order by loyalty_points desc, region;
 
 -- name: choices
 -- What the slicers offer: one row a region, product and category of the sales.
-select distinct 'region' as slicer, region as choice from gold.transactions
+select distinct 'region' as slicer, region as choice from gold.daily_sales
+union
+select distinct 'home_region', region from gold.customers
 union
 select 'product', product_name from gold.products
 union
@@ -198,6 +154,10 @@ order by slicer, choice;
 -- name: calendar
 -- First and last day of the calendar; both null while there are no sales.
 select min(date) as first_day, max(date) as last_day from gold.dim_date;
+
+-- name: data_version
+-- Grows with every promotion that changed gold.
+select coalesce(sum(data_version), 0)::bigint as data_version from etl.dataset;
 
 -- name: freshness
 -- Version of gold, and the last run that promoted data to it.

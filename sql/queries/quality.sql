@@ -17,8 +17,13 @@ delete from dq.superseded where batch_id = any(:batches);
 
 -- name: quarantine_again
 -- Refused records enter the queue; one that stands there already keeps its place.
-insert into dq.quarantine as q (dataset, batch_id, position, record_key, dq_errors, rule_set)
-select dataset, batch_id, position, record_key, dq_errors, rule_set
+insert into dq.quarantine as q (
+    dataset, batch_id, position, record_key, dq_errors, rule_set, customer_id, region, product_id,
+    product_name, category, day, worth
+)
+select
+    dataset, batch_id, position, record_key, dq_errors, rule_set, customer_id, region, product_id,
+    product_name, category, day, worth
 from refused
 order by batch_id, position
 on conflict (batch_id, position) do update
@@ -26,6 +31,13 @@ set
     record_key = excluded.record_key,
     dq_errors = excluded.dq_errors,
     rule_set = excluded.rule_set,
+    customer_id = excluded.customer_id,
+    region = excluded.region,
+    product_id = excluded.product_id,
+    product_name = excluded.product_name,
+    category = excluded.category,
+    day = excluded.day,
+    worth = excluded.worth,
     updated_at = clock_timestamp(),
     version = q.version + 1
 where (q.record_key, q.dq_errors) is distinct from (excluded.record_key, excluded.dq_errors);

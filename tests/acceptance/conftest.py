@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import Engine
 
+from etl import settings
+from etl.db.connect import database
 from tests.browser import App, a_home, chromium, up
 
 
@@ -20,6 +23,13 @@ from tests.browser import App, a_home, chromium, up
 def app() -> Iterator[App]:
     with a_home() as home, up(home) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def engine(app: App) -> Iterator[Engine]:
+    """The app's own database, for what a test has to know at once."""
+    with database(settings.load(home=app.home, database_url="embedded:")) as opened:
+        yield opened.engine
 
 
 @pytest.fixture(scope="session")

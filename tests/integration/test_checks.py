@@ -81,7 +81,7 @@ def warehouse(pipeline: Pipeline) -> Pipeline:
 
 def test_an_empty_warehouse_is_sound(pipeline: Pipeline) -> None:
     found = check(pipeline)
-    assert len(found) == 14
+    assert len(found) == 19
     assert all(leg.is_balanced for leg in found.values())
 
 
@@ -172,6 +172,11 @@ def test_a_run_at_work_never_looks_like_a_loss(
 ROWS = "rows: silver.sales = gold.transactions"
 MONEY = "money: silver.sales = gold.transactions"
 KNOWN = "rows: silver.customers = known gold.customers"
+ROLLUP_ROWS = "rows: gold.transactions = gold.daily_sales"
+ROLLUP_MONEY = "money: gold.transactions = gold.daily_sales"
+MONTHS_MONEY = "money: gold.daily_sales = gold.monthly_sales"
+MONTHS_GROUPS = "groups: gold.monthly_sales as gold.daily_sales make it up"
+ROLLUP_GROUPS = "groups: gold.daily_sales as gold.transactions make it up"
 BY_HAND: dict[str, tuple[str, dict[tuple[str, str], tuple[str, int]]]] = {
     "a record of raw.sales_raw": (
         "delete from raw.sales_raw where position = 3",
@@ -228,6 +233,9 @@ BY_HAND: dict[str, tuple[str, dict[tuple[str, str], tuple[str, int]]]] = {
             ("sales", "rows: promotions = gold.transactions"): ("gold", -2),
             ("sales", ROWS): ("gold", -2),
             ("sales", MONEY): ("gold", -20),
+            ("sales", ROLLUP_ROWS): ("gold", 2),
+            ("sales", ROLLUP_MONEY): ("gold", 20),
+            ("sales", ROLLUP_GROUPS): ("gold", -2),
         },
     ),
     "a customer of gold": (
@@ -239,7 +247,27 @@ BY_HAND: dict[str, tuple[str, dict[tuple[str, str], tuple[str, int]]]] = {
     ),
     "a price of gold": (
         "update gold.transactions set price = 11 where transaction_id = 'T2'",
-        {("sales", MONEY): ("gold", 1)},
+        {
+            ("sales", MONEY): ("gold", 1),
+            ("sales", ROLLUP_MONEY): ("gold", -1),
+            ("sales", ROLLUP_GROUPS): ("gold", -2),
+        },
+    ),
+    "a group of the rollup": (
+        "update gold.daily_sales set transactions = transactions + 1, sales = sales + 5 "
+        "where ctid = (select min(ctid) from gold.daily_sales)",
+        {
+            ("sales", ROLLUP_ROWS): ("gold", 1),
+            ("sales", ROLLUP_MONEY): ("gold", 5),
+            ("sales", ROLLUP_GROUPS): ("gold", -2),
+            ("sales", MONTHS_MONEY): ("gold", -5),
+            ("sales", MONTHS_GROUPS): ("gold", -2),
+        },
+    ),
+    "homes of the rollup": (
+        "update gold.daily_sales set home_region = 'Nowhere' "
+        "where ctid = (select min(ctid) from gold.daily_sales)",
+        {("sales", ROLLUP_GROUPS): ("gold", -2), ("sales", MONTHS_GROUPS): ("gold", -2)},
     ),
     "a day of the calendar": (
         "delete from gold.dim_date where date = '2024-02-29'",
@@ -311,8 +339,8 @@ def test_legs_that_are_gone_are_forgotten(warehouse: Pipeline) -> None:
         "insert into etl.finding (dataset, leg, layer, left_side, right_side, checked_at) "
         "values ('sales', 'gone', 'gold', 1, 1, now())",
     )
-    assert len(check(warehouse)) == 14
-    assert warehouse.value("select count(*) from etl.finding") == 14
+    assert len(check(warehouse)) == 19
+    assert warehouse.value("select count(*) from etl.finding") == 19
 
 
 def test_two_checks_never_run_at_once(warehouse: Pipeline) -> None:
@@ -442,9 +470,9 @@ def test_a_worker_watches_although_nothing_runs(warehouse: Pipeline) -> None:
     working.start()
     try:
         wait_for(warehouse, "select count(*) = 6 from etl.freshness where state <> 'stale'")
-        wait_for(warehouse, "select count(*) = 3 from etl.finding where not is_balanced")
+        wait_for(warehouse, "select count(*) = 6 from etl.finding where not is_balanced")
         change(warehouse, "delete from raw.sales_raw where position = 2")
-        wait_for(warehouse, "select count(*) = 4 from etl.finding where not is_balanced")
+        wait_for(warehouse, "select count(*) = 7 from etl.finding where not is_balanced")
     finally:
         stop.set()
         working.join()

@@ -70,7 +70,7 @@ def test_first_run_brings_sales_through_every_layer(pipeline: Pipeline) -> None:
     assert (run["read_records"], run["valid_records"], run["invalid_records"]) == (3, 2, 1)
     assert [step["status"] for step in run["steps"]] == ["succeeded"] * 4
     assert all(leg["balanced"] for leg in run["ledger"])
-    assert len(run["ledger"]) == 4
+    assert len(run["ledger"]) == 7
     assert pipeline.rows(
         "select transaction_id, total_value, region, transaction_month from gold.transactions "
         "order by 1"

@@ -15,9 +15,9 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from app import explore, explore_table
+from app.cube import Filters
 from app.explore import Answer, ExploreError, Mark, Question
 from app.metrics import DIMENSIONS, MEASURE_BY_NAME, MEASURES, METRICS
-from app.report import Filters
 
 CENT = Decimal("0.01")
 REGIONS = ("East", "North", "Unknown", "it's <b>")

@@ -21,7 +21,8 @@ from sqlalchemy import text
 from app.actions import BusyError, Desk
 from app.actions import repairs as actions
 from app.auth import ForbiddenError, Operator, Role
-from app.report import Filters, kpis
+from app.cube import Filters
+from app.report import kpis
 from etl import failpoints, runs, worker
 from etl.db.connect import connect
 from etl.errors import RunCancelledError

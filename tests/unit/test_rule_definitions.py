@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.rule_book import differences
 from etl import datasets, rule_file, validate
 from etl.rule_definition import RuleDefinition, RuleError, check, check_beside
 from etl.rule_file import read, written
@@ -312,3 +313,10 @@ def test_limits_stand_in_the_sentence() -> None:
         validate.sentence_of("between", "quantity", {"min": 1, "below": "2.5", "required": True})
         == "quantity must be a number from 1 below 2.5, and given"
     )
+
+
+def test_of_parameters_only_those_that_differ_are_told() -> None:
+    before = prices(min=0, max=10).as_dict()
+    assert differences(before, prices(min=1, max=10).as_dict()) == ["parameters: min 0 → min 1"]
+    assert differences(before, prices(min=0).as_dict()) == ["parameters: max 10 → none"]
+    assert differences(before, before) == []
