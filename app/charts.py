@@ -97,6 +97,9 @@ def _bars(
             textposition="outside",
             cliponaxis=False,
             marker={"opacity": _opacities([row["region"] for row in kept], picked)},
+            # Plotly breaks on a click on labelled bars that do not say how they look unpicked
+            selected={"marker": {"opacity": 1}},
+            unselected={"marker": {"opacity": 1}},
             customdata=_values(rows, kept, "region"),
             hovertext=[
                 f"<b>{name}</b><br>{exact_money(row[amount])}<br>{row[count]:,} sales"
@@ -199,18 +202,25 @@ def loyalty_ring(rows: Sequence[Row], picked: Sequence[str] = ()) -> dict[str, A
             "text": f"{total:,}",
             "subtext": "points",
             "left": "center",
-            "top": "34%",
+            "top": "33%",
             "itemGap": 2,
             "textStyle": {"fontSize": 18},
         },
         "toolbox": {"feature": {"saveAsImage": {"name": "loyalty_points", "title": "PNG"}}},
-        "legend": {"bottom": 0, "type": "scroll", "selectedMode": False},
+        "legend": {
+            "bottom": 0,
+            "selectedMode": False,
+            "itemWidth": 10,
+            "itemHeight": 10,
+            "itemGap": 8,
+        },
         "tooltip": {"valueFormatter": "localized"},
         "series": [
             {
                 "type": "pie",
-                "radius": ["46%", "66%"],
-                "center": ["50%", "44%"],
+                "radius": ["40%", "58%"],
+                "percentPrecision": 1,
+                "center": ["50%", "42%"],
                 "startAngle": 90,
                 "selectedMode": "single",
                 "selectedOffset": 0,
@@ -559,6 +569,7 @@ def _finished(figure: go.Figure, *, has_legend: bool = False) -> go.Figure:
         "margin": {"l": 4, "r": 12, "t": 14, "b": 4},
         "showlegend": has_legend,
         "dragmode": False,
+        "clickmode": "event+select",
         "hoverlabel": {"align": "left"},
         "uniformtext": {"minsize": 9, "mode": "show"},
     }

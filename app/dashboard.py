@@ -57,15 +57,16 @@ NOTES: Mapping[str, str] = {
     "high_value_sales_by_region": "Sales worth more than $1,000 each.",
 }
 RANKING_COLUMNS: Mapping[str, Any] = {
-    "name": st.column_config.TextColumn("Name", width="medium"),
-    "total_sales": st.column_config.NumberColumn("Total Sales", format="$%,.0f"),
-    "share": st.column_config.ProgressColumn("Share", format="percent", max_value=1),
+    "name": st.column_config.TextColumn("Name", width=110),
+    "total_sales": st.column_config.NumberColumn("Total Sales", format="$%,.0f", width=85),
+    "share": st.column_config.ProgressColumn("Share", format="%.1f %%", max_value=100, width=100),
 }
 # the title of a card and the line below its number wrap instead of ending in dots
-CARDS_STYLE = """<style>
+STYLE = """<style>
 .st-key-cards [data-testid=stMetricLabel] *, .st-key-cards [data-testid=stMetricDelta] * {
     white-space: normal; line-height: 1.25;
 }
+[data-testid=stPageLink] a { padding-left: 0; }
 @media (max-width: 1500px) {
     .st-key-cards [data-testid=stMetricLabel] { min-height: 2.5em; align-items: start; }
 }
@@ -373,7 +374,10 @@ def ranking(shown: Report, items: str) -> list[Row]:
             }
         )
     listed.append({"name": "Total", "total_sales": total, "transactions": count})
-    return [{**row, "share": float(row["total_sales"] / total) if total else 0.0} for row in listed]
+    return [
+        {**row, "share": float(100 * row["total_sales"] / total) if total else 0.0}
+        for row in listed
+    ]
 
 
 def ranked_values(shown: Report, items: str) -> list[str | None]:

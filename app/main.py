@@ -12,6 +12,6 @@ import streamlit as st
 
 from app import components, nav
 
-page = st.navigation(nav.pages())
+page = st.navigation(nav.pages(), expanded=True)
 components.frame(page)
 components.run_page(page)

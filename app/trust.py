@@ -235,16 +235,16 @@ def show_strip(
                 width="content",
             )
         st.caption(
-            f":material/schedule: data as of {components.ago(found.as_of)}",
+            f":material/schedule: {components.ago(found.as_of)}",
             width="content",
-            help=components.absolute(found.as_of),
+            help=f"Data as of {components.absolute(found.as_of)}",
         )
         if found.last_good_run is not None:
             _link(
                 "runs",
-                f":small[last good run {found.last_good_run}]",
+                f":small[run {found.last_good_run}]",
                 {"run": str(found.last_good_run)},
-                help=components.absolute(found.last_good_at),
+                help=f"Last good run: {components.absolute(found.last_good_at)}",
             )
         _show_open(metric, filters, found)
     return found
@@ -252,18 +252,21 @@ def show_strip(
 
 def _show_open(metric: str, filters: Filters, found: Trust) -> None:
     if not found.open_invalid:
-        st.caption(":material/inbox: no open invalid record would change it", width="content")
+        st.caption(
+            ":material/inbox: none open",
+            width="content",
+            help="No open invalid record would change this number",
+        )
         return
-    one = found.open_invalid == 1
-    words = f"{found.open_invalid:,} open invalid record{'' if one else 's'} would change this"
+    words = f":material/inbox: {found.open_invalid:,} open"
     if found.money:
-        words += f", {metrics.short_money(found.money)}".replace("$", "\\$")
-    cannot = (
-        f"Of {found.unreadable:,} nobody can tell: what the filters ask for cannot be read."
-        if found.unreadable
-        else None
-    )
-    _link("explain", f":small[{words}]", explain_address(metric, filters), help=cannot)
+        words += f" · {metrics.short_money(found.money)}".replace("$", "\\$")
+    told = "Open invalid records that would change this number, and what they may be worth."
+    if found.unreadable:
+        told += (
+            f" Of {found.unreadable:,} nobody can tell: what the filters ask for cannot be read."
+        )
+    _link("explain", f":small[{words}]", explain_address(metric, filters), help=told)
 
 
 def _link(

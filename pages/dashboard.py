@@ -140,7 +140,7 @@ def show_report(page: Shown) -> None:
 
 
 def show_cards(shown: Report) -> None:
-    st.html(dashboard.CARDS_STYLE)
+    st.html(dashboard.STYLE)
     with st.grid(5, min_column_width=145, gap="small", key="cards"):
         for name in CARDS:
             metric, card = metrics.BY_NAME[name], dashboard.card(name, shown)
@@ -167,6 +167,7 @@ def show_explain(metric: str, filters: Filters) -> None:
         icon=":material/quiz:",
         query_params=explain_address(metric, filters),
         help="The transactions behind this number, and those not counted",
+        width="content",
     )
 
 
@@ -196,14 +197,15 @@ def show_insights(found: Sequence[insights.Insight]) -> None:
         return
     with (
         st.container(border=True, key="insights"),
-        st.grid(len(found), min_column_width=150, gap="small"),
+        st.grid(3, min_column_width=240, gap="small"),
     ):
         for one in found:
             with st.container(gap=None):
-                st.caption(f":material/{one.icon}: {one.label}")
+                with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                    st.caption(f":material/{one.icon}: {one.label}", width="content")
+                    show_explain("total_sales", one.filters)
                 st.markdown(f"**{components.escape(one.name)}**")
                 st.caption(components.escape(one.figure))
-                show_explain("total_sales", one.filters)
 
 
 # Tiles ----------------------------------------------------------------------------------
@@ -335,7 +337,7 @@ def show_footer(page: Shown, name: str, rows: Sequence[Row]) -> None:
     st.caption(tie if note is None else f"{components.escape(note)}  \n{tie}")
     metric = WHOLES[name]
     trust.show_strip(metric, page.report.chosen, at=page.moved)
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         show_explain(metric, page.report.chosen)
         if rows:
             show_table(page, name, rows)

@@ -141,7 +141,7 @@ def test_the_top_products_end_in_a_total(filled: Engine) -> None:
     ranking = next(table.value for table in dashboard().dataframe if "share" in table.value)
     assert ranking["name"].tolist() == ["Laptop", "Desk", "Total"]
     assert ranking["total_sales"].tolist() == [2500, 300, 2800]
-    assert ranking["share"].tolist() == pytest.approx([2500 / 2800, 300 / 2800, 1])
+    assert ranking["share"].tolist() == pytest.approx([100 * 2500 / 2800, 100 * 300 / 2800, 100])
 
 
 def test_insights_are_computed(filled: Engine) -> None:
