@@ -202,8 +202,8 @@ def loyalty_ring(rows: Sequence[Row], picked: Sequence[str] = ()) -> dict[str, A
             "text": f"{total:,}",
             "subtext": "points",
             "left": "center",
-            "top": "33%",
-            "itemGap": 2,
+            "top": "32%",
+            "itemGap": 5,
             "textStyle": {"fontSize": 18},
         },
         "toolbox": {"feature": {"saveAsImage": {"name": "loyalty_points", "title": "PNG"}}},
@@ -224,7 +224,8 @@ def loyalty_ring(rows: Sequence[Row], picked: Sequence[str] = ()) -> dict[str, A
                 "startAngle": 90,
                 "selectedMode": "single",
                 "selectedOffset": 0,
-                "label": {"formatter": "{d}%"},
+                "label": {"formatter": "{d}%", "overflow": "none"},
+                "labelLine": {"length": 8, "length2": 6},
                 "data": [
                     {
                         "name": row["region"],

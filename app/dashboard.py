@@ -57,9 +57,9 @@ NOTES: Mapping[str, str] = {
     "high_value_sales_by_region": "Sales worth more than $1,000 each.",
 }
 RANKING_COLUMNS: Mapping[str, Any] = {
-    "name": st.column_config.TextColumn("Name", width=110),
-    "total_sales": st.column_config.NumberColumn("Total Sales", format="$%,.0f", width=85),
-    "share": st.column_config.ProgressColumn("Share", format="%.1f %%", max_value=100, width=100),
+    "name": st.column_config.TextColumn("Name", width=88),
+    "total_sales": st.column_config.NumberColumn("Total Sales", format="$%,.0f", width=76),
+    "share": st.column_config.ProgressColumn("Share", format="%.1f %%", max_value=100, width=104),
 }
 # the title of a card and the line below its number wrap instead of ending in dots
 STYLE = """<style>
@@ -84,6 +84,7 @@ _COMPARISONS: Mapping[str, Compare] = {
     "Year before": "year_before",
 }
 _LEVELS: Mapping[str, Level] = {"Year": "year", "Month": "month", "Day": "day"}
+_ADVERBS: Mapping[str, str] = {"Year": "Yearly", "Day": "Daily"}
 DAYS_SHOWN = 100  # at most, of one chart
 
 
@@ -148,6 +149,7 @@ def slicers(offered: figures.Choices) -> Filters:
 
 def comparison() -> Compare | None:
     """Show what the cards may be compared with, and return what is chosen."""
+    st.caption("Compare with", width="content")
     chosen = st.segmented_control(
         "Compare with",
         list(_COMPARISONS),
@@ -167,6 +169,11 @@ def clear_filters() -> None:
 
 
 # Drilling -------------------------------------------------------------------------------
+
+
+def trend_title() -> str:
+    """Return the title of sales over time, by what the control beside it says."""
+    return f"{_ADVERBS.get(st.session_state.get('by', ''), 'Monthly')} Sales Trend"
 
 
 def trend_level(filters: Filters, offered: figures.Choices) -> Level:

@@ -258,7 +258,7 @@ def _show_open(metric: str, filters: Filters, found: Trust) -> None:
             help="No open invalid record would change this number",
         )
         return
-    words = f":material/inbox: {found.open_invalid:,} open"
+    words = f"{found.open_invalid:,} open"
     if found.money:
         words += f" · {metrics.short_money(found.money)}".replace("$", "\\$")
     told = "Open invalid records that would change this number, and what they may be worth."
@@ -266,7 +266,13 @@ def _show_open(metric: str, filters: Filters, found: Trust) -> None:
         told += (
             f" Of {found.unreadable:,} nobody can tell: what the filters ask for cannot be read."
         )
-    _link("explain", f":small[{words}]", explain_address(metric, filters), help=told)
+    _link(
+        "explain",
+        f":small[{words}]",
+        explain_address(metric, filters),
+        help=told,
+        icon=":material/inbox:",
+    )
 
 
 def _link(
@@ -275,5 +281,8 @@ def _link(
     query: dict[str, Any],
     *,
     help: str | None,  # noqa: A002 - Streamlit's word
+    icon: str | None = None,
 ) -> None:
-    st.page_link(nav.page(page), label=label, query_params=query, help=help, width="content")
+    st.page_link(
+        nav.page(page), label=label, query_params=query, help=help, icon=icon, width="content"
+    )

@@ -83,7 +83,7 @@ def show_page(fresh: figures.Freshness, offered: figures.Choices) -> None:
         left, right = st.columns([1, 2], gap="small")
         first, second, third = st.columns(3, gap="small")
     with right, tile_frame("monthly_sales"):
-        with header("Monthly Sales Trend"):
+        with header(dashboard.trend_title()):
             level = dashboard.trend_level(filters, offered)
         trend = st.container(gap="xsmall")
     shown = figures.report(fresh.data_version, filters, picked, compare, level)

@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, text
 
-from app import cube, log_search, report
+from app import log_search
 from app.actions import Desk, causes
 from app.auth import Operator, Role
 from app.log_search import Filters
@@ -46,6 +46,7 @@ from etl.db.embedded import EmbeddedServer
 from etl.reprocess import Choice
 from etl.triage_states import Filters as Queue
 from etl.triage_states import TriageState
+from tests.bench_dashboard import dashboard
 from tests.conftest import EMPTY
 
 CUSTOMERS = 20_000
@@ -294,11 +295,6 @@ def main_jobs(bench: Bench, count: int, repeat: int) -> None:
         "≥ 2×",
         met=loaded / made >= 2,
     )
-    with bench.engine.connect() as connection:
-        tiles = statistics.median(
-            timed(lambda: report.results(connection, cube.Filters())) for _ in range(5)
-        )
-    bench.row(f"   all tiles, {count:,} records, no filter", f"{tiles * 1000:.0f} ms", "", met=None)
 
 
 def memory(bench: Bench, counts: Sequence[int]) -> None:
@@ -628,7 +624,10 @@ def main() -> None:
         try_rules(bench, options.records)
         group_causes(bench)
         counts = [min(100_000, options.records), options.records]
-        memory(bench, [*counts, 10_000_000] if options.large else counts)
+        counts += [10_000_000] if options.large else []
+        for count in counts:
+            dashboard(bench, count)
+        memory(bench, counts)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def test_filters_of_the_address_hold_everywhere(loaded: Pipeline, open_page: Ope
     left = frame(at, "unreadable")
     assert left[["records", "worth", "unreadable"]].to_numpy().tolist() == [[2, 21, 1]]
     (link,) = [one.proto for one in at.get("page_link") if " open" in one.proto.label]
-    assert link.label == ":small[:material/inbox: 2 open · \\$21]"
+    assert link.label == ":small[2 open · \\$21]"
     assert link.query_string == "metric=transactions&region=North"
     other = open_page("explain", metric="total_sales", region="Nowhere")
     assert not other.exception
