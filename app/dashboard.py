@@ -71,14 +71,6 @@ STYLE = """<style>
     .st-key-cards [data-testid=stMetricLabel] { min-height: 2.5em; align-items: start; }
 }
 </style>"""
-_KEYS: dict[str, Any] = {
-    "region": [],
-    "product": [],
-    "category": [],
-    "from": None,
-    "to": None,
-    "known_region_only": False,
-}
 _COMPARISONS: Mapping[str, Compare] = {
     "Previous period": "previous",
     "Year before": "year_before",
@@ -95,58 +87,6 @@ def is_empty(fresh: figures.Freshness, offered: figures.Choices) -> bool:
     )
 
 
-# Slicers --------------------------------------------------------------------------------
-
-
-def slicers(offered: figures.Choices) -> Filters:
-    """Show the slicers, which live in the address of the page, and return what they say."""
-    with st.grid(5, min_column_width=145, gap="small"):
-        regions, products, categories = (
-            st.multiselect(label, options, key=key, bind="query-params", placeholder="All")
-            for label, options, key in (
-                ("Region", offered.regions, "region"),
-                ("Product name", offered.products, "product"),
-                ("Product category", offered.categories, "category"),
-            )
-        )
-        # not one range: its two equal days do not survive in the address of the page
-        start, end = (
-            st.date_input(
-                label,
-                None,
-                min_value=offered.first_day,
-                max_value=offered.last_day,
-                format="YYYY-MM-DD",
-                key=key,
-                bind="query-params",
-            )
-            for label, key in (("Period from", "from"), ("Period to", "to"))
-        )
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        known_region_only = st.toggle(
-            "Known-region customers only",
-            key="known_region_only",
-            bind="query-params",
-            help="The original report's view: only sales to customers whose home region is known.",
-        )
-        filters = Filters(
-            regions=tuple(regions),
-            products=tuple(products),
-            categories=tuple(categories),
-            start=start,
-            end=end,
-            known_region_only=known_region_only,
-        )
-        st.button(
-            "Clear filters",
-            icon=":material/filter_alt_off:",
-            type="tertiary",
-            on_click=clear_filters,
-            disabled=filters == Filters() and not picking.is_anything_picked(),
-        )
-    return filters
-
-
 def comparison() -> Compare | None:
     """Show what the cards may be compared with, and return what is chosen."""
     st.caption("Compare with", width="content")
@@ -159,13 +99,6 @@ def comparison() -> Compare | None:
         help="The cards show the change against the same figures of another period.",
     )
     return _COMPARISONS.get(chosen or "")
-
-
-def clear_filters() -> None:
-    """Set every slicer back and let go every pick; a callback."""
-    for key, value in _KEYS.items():
-        st.session_state[key] = value
-    picking.clear()
 
 
 # Drilling -------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pandas as pd
 import streamlit as st
 
-from app import context, dashboard, explore, explore_charts
+from app import context, explore, explore_charts, slicers
 from app.explore import Answer, Comparison, Order, Question
 from app.explore_table import Column, Table
 from app.figures import Choices
@@ -46,7 +46,7 @@ def choose(offered: Choices) -> Chosen:
     """Show every choice, which lives in the address of the page, and return what they say."""
     with st.container(border=True, gap="small", key="question"):
         measures, rows, columns, is_pivot = _what()
-        filters = dashboard.slicers(offered)
+        filters = slicers.show(offered)
         kinds = explore_charts.kinds(rows, columns)
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             kind = _chart(kinds)

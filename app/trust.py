@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import components, context, metrics, nav
+from app import components, context, metrics, nav, slicers
 from app.cube import UNKNOWN, Filters
 from app.explain import explain_address
 from etl.db import queries
@@ -269,7 +269,7 @@ def _show_open(metric: str, filters: Filters, found: Trust) -> None:
     _link(
         "explain",
         f":small[{words}]",
-        explain_address(metric, filters),
+        slicers.given(explain_address(metric, filters)),
         help=told,
         icon=":material/inbox:",
     )

@@ -20,6 +20,7 @@ from app import (
     nav,
     picking,
     saved_views,
+    slicers,
     tile_export,
     trust,
 )
@@ -75,7 +76,7 @@ def show_page(fresh: figures.Freshness, offered: figures.Choices) -> None:
         saved_views.saved_views("dashboard")
         take_home = st.container(width="content")
     compare = show_origin(fresh)
-    filters = dashboard.slicers(offered)
+    filters = slicers.show(offered)
     picked = picking.picks(offered, filters)
     picking.show_chips(picked)
     cards, sentences, tiles = st.container(), st.container(), st.container()
@@ -165,7 +166,7 @@ def show_explain(metric: str, filters: Filters) -> None:
         nav.page("explain"),
         label=":small[Explain]",
         icon=":material/quiz:",
-        query_params=explain_address(metric, filters),
+        query_params=slicers.given(explain_address(metric, filters)),
         help="The transactions behind this number, and those not counted",
         width="content",
     )

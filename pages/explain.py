@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from app import components, dashboard, explain_view, figures, metrics, trust
+from app import components, dashboard, explain_view, figures, metrics, slicers, trust
 from app.cube import Filters
 from app.explain import (
     REASONS,
@@ -55,7 +55,7 @@ def choose(offered: figures.Choices) -> Selection:
         "Number", titles, key="metric", page_key="after", placeholder="Total Sales"
     )
     metric = metrics.BY_NAME[given or "total_sales"]
-    filters = dashboard.slicers(offered)
+    filters = slicers.show(offered)
     chosen = set(st.query_params.get_all("home_region"))
     home_regions = tuple(one for one in offered.home_regions if one in chosen)
     if home_regions and st.button(

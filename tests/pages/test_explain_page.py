@@ -86,7 +86,7 @@ def test_filters_of_the_address_hold_everywhere(loaded: Pipeline, open_page: Ope
     assert left[["records", "worth", "unreadable"]].to_numpy().tolist() == [[2, 21, 1]]
     (link,) = [one.proto for one in at.get("page_link") if " open" in one.proto.label]
     assert link.label == ":small[2 open · \\$21]"
-    assert link.query_string == "metric=transactions&region=North"
+    assert link.query_string == "metric=transactions&given_region=North"
     other = open_page("explain", metric="total_sales", region="Nowhere")
     assert not other.exception
 
@@ -153,3 +153,21 @@ def test_the_strip_follows_triage(loaded: Pipeline, open_page: Open) -> None:
     assert trust.strip("total_sales", Filters()).open_invalid == 4
     assert trust.strip("high_value_sales", Filters()).open_invalid == 0
     assert trust.strip("customers", Filters(regions=("North",))).open_invalid == 0
+
+
+def test_a_link_sets_the_slicers_and_leaves_out_what_it_cannot_mean(
+    loaded: Pipeline, open_page: Open
+) -> None:
+    at = open_page(
+        "explain",
+        metric="transactions",
+        given_region="North",
+        given_product="Nothing",
+        given_from="1066-01-01",
+        given_to="rubbish",
+        given_known_region_only="perhaps",
+    )
+    assert not at.exception
+    assert at.multiselect(key="region").value == ["North"]
+    assert at.metric[0].value == "16"
+    assert not at.toggle(key="known_region_only").value
