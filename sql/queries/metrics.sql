@@ -86,6 +86,20 @@ group by 1, 2, 3, 4, 5;
 
 -- name: days_of_month
 -- The same of the days from `:start` to `:end`, which are of one month, added up.
+with part as (
+    -- few groups are left to be named
+    select
+        region, home_region, product_id,
+        sum(transactions) as transactions,
+        sum(pieces) as pieces,
+        sum(sales) as sales,
+        sum(high_value_transactions) as high_value_transactions,
+        sum(high_value_sales) as high_value_sales
+    from gold.daily_sales
+    where transaction_date between cast(:start as date) and cast(:end as date)
+    group by region, home_region, product_id
+)
+
 select
     date_trunc('month', cast(:start as date))::date as day,
     d.region,
@@ -97,9 +111,8 @@ select
     sum(d.sales) as sales,
     sum(d.high_value_transactions) as high_value_transactions,
     sum(d.high_value_sales) as high_value_sales
-from gold.daily_sales as d
+from part as d
 join gold.products as p on p.product_id = d.product_id
-where d.transaction_date between cast(:start as date) and cast(:end as date)
 group by d.region, d.home_region, p.product_name, p.category;
 
 -- name: by_day

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import random
 from collections import defaultdict
@@ -16,6 +17,8 @@ from sqlalchemy import Connection, Engine, text
 from app import report as reports
 from app.cube import Database, Filters
 from app.metrics import METRICS
+from app.periods import Compare, Level, Period
+from app.report import Picks
 from etl.db import queries
 from tests.gold import gold_changed
 
@@ -195,6 +198,7 @@ def is_wanted(sale: Sale, filters: Filters) -> bool:
         and (not filters.products or sale.product.name in filters.products)
         and (not filters.categories or sale.product.category in filters.categories)
         and (not filters.known_region_only or sale.customer.region != "Unknown")
+        and (not filters.home_regions or sale.customer.region in filters.home_regions)
     )
 
 
@@ -216,7 +220,12 @@ def expected_kpis(gold: Gold, filters: Filters) -> dict[str, Any]:
     values = [sale.value for sale in wanted if is_in_period(sale.moment.date(), filters)]
     high = [value for value in values if value > 1000]
     ytd = year_to_date(filters)
-    known = [customer for customer in gold.customers if not customer.is_inferred]
+    known = [
+        customer
+        for customer in gold.customers
+        if not customer.is_inferred
+        and (not filters.home_regions or customer.region in filters.home_regions)
+    ]
     average = sum(values, Decimal()) / len(values) if values else None
     return {
         "customers": len(known),
@@ -319,7 +328,8 @@ def contexts(chance: random.Random) -> Iterator[Filters]:
 
 
 def some(chance: random.Random, choices: Any) -> tuple[str, ...]:
-    return tuple(chance.sample(list(choices), chance.choice((0, 0, 1, 2, 3))))
+    count = min(len(choices), chance.choice((0, 0, 1, 2, 3)))
+    return tuple(chance.sample(list(choices), count))
 
 
 def test_every_number_equals_plain_python_and_ties_out(clean: Engine, gold: Gold) -> None:
@@ -336,6 +346,92 @@ def test_every_number_equals_plain_python_and_ties_out(clean: Engine, gold: Gold
             assert all(tie.holds for tie in report.ties.values()), filters
             ytd = year_to_date(filters)
             assert (report.ytd and (report.ytd.start, report.ytd.end)) == ytd
+
+
+def picked_at_random(chance: random.Random, filters: Filters) -> Picks:
+    """Return picks among what the filters let through, as the page keeps them."""
+    month = dt.date(chance.choice(YEARS), chance.randint(1, 12), 1)
+    is_outside = (filters.start and Period.of(month, "month").end < filters.start) or (
+        filters.end and month > filters.end
+    )
+    return Picks(
+        regions=some(chance, filters.regions or REGIONS),
+        home_regions=some(chance, REGIONS),
+        products=some(chance, filters.products or sorted({one.name for one in PRODUCTS})),
+        categories=some(chance, filters.categories or sorted({one.category for one in PRODUCTS})),
+        period=None if is_outside or chance.random() < 0.5 else Period.of(month, "month"),
+    )
+
+
+def test_picks_narrow_every_tile_but_those_of_their_own_dimension(
+    clean: Engine, gold: Gold
+) -> None:
+    chance = random.Random(13)
+    with clean.connect() as connection:
+        source = Database(connection)
+        for filters in contexts(random.Random(12)):
+            picks = picked_at_random(chance, filters)
+            report = reports.report(source, filters, picks=picks)
+
+            def without(picks: Picks = picks, filters: Filters = filters, **gone: Any) -> Filters:
+                return reports.narrowed(filters, dataclasses.replace(picks, **gone))
+
+            assert report.kpis == expected_kpis(gold, without()), (filters, picks)
+            for tile, others in (
+                ("sales_by_region", without(regions=())),
+                ("high_value_sales_by_region", without(regions=())),
+                ("top_products", without(products=(), categories=())),
+                ("monthly_sales", without(period=None)),
+            ):
+                expected = expected_results(gold, others)[tile]
+                assert sorted(report.results[tile], key=repr) == sorted(expected, key=repr), tile
+            assert all(tie.holds for tie in report.ties.values()), (filters, picks)
+
+
+@pytest.mark.parametrize("level", ["year", "month", "day"])
+def test_sales_over_time_make_up_the_total_at_every_level(
+    clean: Engine, gold: Gold, level: Level
+) -> None:
+    with clean.connect() as connection:
+        source = Database(connection)
+        for filters in list(contexts(random.Random(14)))[:60]:
+            report = reports.report(source, filters, level=level)
+            expected: dict[dt.date, Decimal] = defaultdict(Decimal)
+            for sale in gold.sales:
+                day = sale.moment.date()
+                if is_wanted(sale, filters) and is_in_period(day, filters):
+                    first = {"year": day.replace(month=1, day=1), "month": day.replace(day=1)}
+                    expected[first.get(level, day)] += sale.value
+            assert {row["start"]: row["total_sales"] for row in report.trend} == expected
+            assert report.ties["monthly_sales"].holds
+            assert (
+                sum((row["total_sales"] for row in report.categories), Decimal())
+                == (report.kpis["total_sales"])
+            )
+
+
+@pytest.mark.parametrize("compare", ["previous", "year_before"])
+def test_a_comparison_has_the_kpis_of_its_period(
+    clean: Engine, gold: Gold, compare: Compare
+) -> None:
+    chance = random.Random(15)
+    with clean.connect() as connection:
+        source = Database(connection)
+        for _ in range(40):
+            first, last = sorted(
+                dt.date(2021, 1, 1) + dt.timedelta(days=chance.randrange(1095)) for _ in range(2)
+            )
+            filters = Filters(start=first, end=last, regions=some(chance, REGIONS))
+            report = reports.report(source, filters, compare=compare)
+            assert report.comparison is not None
+            period = report.comparison.period
+            earlier = dataclasses.replace(filters, start=period.start, end=period.end)
+            assert report.comparison.kpis == expected_kpis(gold, earlier)
+            if report.change is not None:
+                change = report.change
+                assert change.sales == report.kpis["total_sales"]
+                assert change.sales_before == report.comparison.kpis["total_sales"]
+                assert change.volume + change.price + change.mix == change.difference
 
 
 def test_ties_are_those_of_the_kpis(clean: Engine, gold: Gold) -> None:
