@@ -125,11 +125,6 @@ def choices(data_version: int) -> Choices:
     )
 
 
-def warm() -> None:
-    """Read the figures of the present version, so that the first page need not wait for them."""
-    report(freshness().data_version, Filters())
-
-
 @contextlib.contextmanager
 def _at(data_version: int) -> Iterator[Connection]:
     """Yield a transaction that sees one version of gold."""

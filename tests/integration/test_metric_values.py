@@ -19,8 +19,11 @@ from app.cube import Database, Filters
 from app.metrics import METRICS
 from app.periods import Compare, Level, Period
 from app.report import Picks
+from etl import generate
 from etl.db import queries
+from tests.conftest import Pipeline
 from tests.gold import gold_changed
+from tests.oracle import Expected
 
 CENT = Decimal("0.01")
 REGIONS = ("East", "North", "South", "Unknown", "West", "<b>Bold</b>", "it's")
@@ -432,6 +435,89 @@ def test_a_comparison_has_the_kpis_of_its_period(
                 assert change.sales == report.kpis["total_sales"]
                 assert change.sales_before == report.comparison.kpis["total_sales"]
                 assert change.volume + change.price + change.mix == change.difference
+
+
+def gold_of(sales: Expected, customers: Expected) -> Gold:
+    """Return what gold must hold, from the oracle's silver of the files."""
+    known = {
+        key: Customer(
+            customer_id=key,
+            region="Unknown" if region == "NA" else region.title(),
+            points=points,
+        )
+        for key, _, _, region, _, points in customers.silver.values()
+    }
+    products: dict[str, Product] = {}
+    made = []
+    for (
+        key,
+        customer,
+        product,
+        name,
+        category,
+        price,
+        quantity,
+        discount,
+        moment,
+        region,
+    ) in sales.silver.values():
+        known.setdefault(
+            customer, Customer(customer_id=customer, region="Unknown", points=0, is_inferred=True)
+        )
+        found = Product(product_id=product, name=name or product, category=category or "Unknown")
+        products[product] = found
+        made.append(
+            Sale(
+                transaction_id=key,
+                customer=known[customer],
+                product=found,
+                quantity=quantity,
+                price=price,
+                discount=discount,
+                region=region,
+                moment=moment,
+            )
+        )
+    return Gold(customers=list(known.values()), products=list(products.values()), sales=made)
+
+
+def test_numbers_of_files_equal_plain_python_over_the_same_files(pipeline: Pipeline) -> None:
+    expected = {"sales": Expected(), "customers": Expected()}
+    for name, records in (("customers", 60), ("sales", 400), ("sales", 1)):
+        path = pipeline.settings.landing / f"{name}_{records}.json"
+        generate.write(
+            name, records=records, seed=records, path=path, format="ndjson", customers=70
+        )
+        expected[name].take(name, path.read_text(encoding="utf-8").splitlines())
+        pipeline.run(name)
+    gold = gold_of(expected["sales"], expected["customers"])
+    assert len(gold.sales) > 200
+    assert any(customer.is_inferred for customer in gold.customers)
+    chance = random.Random(16)
+    names = sorted({product.name for product in gold.products})
+    with pipeline.engine.connect() as connection:
+        source = Database(connection)
+        for _ in range(200):
+            days = sorted(
+                dt.date(2022, 12, 25) + dt.timedelta(days=chance.randrange(380)) for _ in range(2)
+            )
+            filters = Filters(
+                regions=some(chance, ("North", "South", "East", "West", "Unknown")),
+                products=some(chance, names),
+                start=chance.choice((None, days[0])),
+                end=chance.choice((None, days[1])),
+                known_region_only=chance.random() < 0.25,
+            )
+            report = reports.report(source, filters)
+            kpis = expected_kpis(gold, filters)
+            # its period depends on the calendar, which other tests hold
+            for found in (kpis, report.kpis):
+                del found["sales_ytd"]
+            assert report.kpis == kpis, filters
+            results = expected_results(gold, filters)
+            for tile, rows in report.results.items():
+                assert sorted(rows, key=repr) == sorted(results[tile], key=repr), (tile, filters)
+            assert all(tie.holds for tie in report.ties.values())
 
 
 def test_ties_are_those_of_the_kpis(clean: Engine, gold: Gold) -> None:
