@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from sqlalchemy import Connection
 
 from app.metrics import Row
-from app.periods import Period, month_end, month_start
+from app.periods import Period, month_start
 from etl.db import arrow, queries
 
 UNKNOWN = "Unknown"
@@ -255,40 +255,46 @@ class Cube:
         return self.source.by_day(filters, days) if days else []
 
     def _parts(self, filters: Filters) -> Iterator[pa.Table]:
-        """Yield the whole months of the period, then what is left of those that it cuts."""
+        """Yield the months of the period, and what cuts them: few days to add, or to take away."""
         months = self.source.months()
         if filters.is_backwards:
             return
-        first, last = filters.start or dt.date.min, filters.end or dt.date.max
-        whole_first = first if first.day == 1 else month_end(first) + dt.timedelta(days=1)
         is_homely = filters.home_regions or filters.known_region_only
         groups = months.groups if is_homely else months.of_all_homes
-        if filters.start or filters.end:
-            groups = groups.filter(
-                pc.and_(
-                    pc.greater_equal(groups["day"], pa.scalar(whole_first, pa.date32())),
-                    pc.less_equal(groups["day"], pa.scalar(_last_whole(last), pa.date32())),
-                )
-            )
-        yield groups
+        if filters.start is None and filters.end is None:
+            yield groups
+            return
+        first, last = filters.start or dt.date.min, filters.end or dt.date.max
+        wanted = pc.and_(
+            pc.greater_equal(groups["day"], pa.scalar(month_start(first), pa.date32())),
+            pc.less_equal(groups["day"], pa.scalar(last, pa.date32())),
+        )
         for month in sorted({month_start(first), month_start(last)} & months.known):
-            days = Period(start=max(first, month), end=min(last, month_end(month)))
-            if not days.is_whole_months:
-                yield self.source.part(days)
+            whole = Period.of(month, "month")
+            inside = Period(start=max(first, month), end=min(last, whole.end))
+            outside = inside.rest_of(whole)
+            if sum(days.days for days in outside) < inside.days:
+                yield from (_negated(self.source.part(days)) for days in outside)
+            else:
+                wanted = pc.and_(wanted, pc.not_equal(groups["day"], pa.scalar(month, pa.date32())))
+                yield self.source.part(inside)
+        yield groups.filter(wanted)
 
 
-def _last_whole(last: dt.date) -> dt.date:
-    """Return the first day of the last month that ends by a day."""
-    if last == month_end(last):
-        return month_start(last)
-    return month_start(month_start(last) - dt.timedelta(days=1))
+def _negated(groups: pa.Table) -> pa.Table:
+    for name in AMOUNTS:
+        place = groups.schema.get_field_index(name)
+        groups = groups.set_column(place, name, pc.negate(groups[name]))
+    return groups
 
 
 def _added_up(groups: pa.Table, column: str) -> pa.Table:
     found = groups.group_by(column, use_threads=False).aggregate(
         [(name, "sum") for name in AMOUNTS]
     )
-    return found.rename_columns([column, *AMOUNTS])
+    found = found.rename_columns([column, *AMOUNTS])
+    # days that were taken away leave groups without sales behind
+    return found.filter(pc.not_equal(found["transactions"], 0))
 
 
 def _wanted(groups: pa.Table, filters: Filters) -> pa.Table:

@@ -9,6 +9,7 @@ from typing import Literal
 
 Compare = Literal["previous", "year_before"]
 Level = Literal["year", "month", "day"]
+_DAY = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,14 @@ class Period:
             return last
         year = "" if start.year == end.year else f" {start:%Y}"
         return f"{start.day} {start:%b}{year} – {last}"
+
+    def rest_of(self, whole: Period) -> list[Period]:
+        """Return the days of a period around this one, which lies in it: none, one or two periods."""
+        ends = (
+            (whole.start, self.start - _DAY) if self.start > whole.start else None,
+            (self.end + _DAY, whole.end) if self.end < whole.end else None,
+        )
+        return [Period(start=one[0], end=one[1]) for one in ends if one is not None]
 
     def before(self, compare: Compare) -> Period:
         """Return the period just before, or the same a year before.
