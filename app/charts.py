@@ -56,6 +56,8 @@ def chart_config(name: str, title: str) -> dict[str, Any]:
 def unit(rows: Sequence[Row], column: str) -> tuple[Decimal, str]:
     """Return the size and the sign of the unit that a tile's amounts are labelled in: K, M or B."""
     largest = max((row[column] for row in rows), default=Decimal())
+    if 0 < largest < 1000:
+        return Decimal(1), ""
     return next(
         ((size, sign) for least, size, sign in _UNITS if largest >= least), (Decimal(1000), "K")
     )
@@ -66,6 +68,8 @@ def label(amount: Number, size: Decimal, sign: str) -> str:
     if not amount:
         return "$0"
     scaled = Decimal(amount) / size
+    if not sign:
+        return f"${scaled:,.0f}" if scaled >= 100 else f"${scaled:,.2f}"
     places = Decimal(1) if scaled >= 10 else Decimal("0.1")
     return f"${scaled.quantize(places, ROUND_HALF_UP):,}".removesuffix(".0") + sign
 

@@ -698,7 +698,7 @@ def metrics(
     """Print every KPI and the five analytical results."""
     from app import metrics as catalogue
     from app import report
-    from app.cube import Filters
+    from app.cube import Database, Filters
 
     filters = Filters(
         regions=region,
@@ -708,8 +708,10 @@ def metrics(
         end=end.date() if end else None,
     )
     with _engine(settings_module.load()) as opened, opened.engine.connect() as connection:
-        kpis = report.kpis(connection, filters)
-        results = report.results(connection, filters)
+        # one state of the data, whatever is promoted meanwhile
+        connection.execution_options(isolation_level="REPEATABLE READ")
+        shown = report.report(Database(connection), filters)
+        kpis, results = shown.kpis, shown.results
     if as_json:
         print_json({"kpis": kpis, "results": results})
         return

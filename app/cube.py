@@ -102,6 +102,9 @@ class Source(Protocol):
     def calendar(self) -> Period | None:
         """Return the first and last day of the calendar, None while there are no sales."""
 
+    def last_sale(self) -> dt.date | None:
+        """Return the last day that has a sale, None while there are none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Months:
@@ -162,7 +165,11 @@ class Database:
         return self._customers
 
     def calendar(self) -> Period | None:
-        return self._calendar
+        first, last = self._days["first_day"], self._days["last_day"]
+        return None if first is None else Period(start=first, end=last)
+
+    def last_sale(self) -> dt.date | None:
+        return self._days["last_sale"]  # type: ignore[no-any-return]
 
     @cached_property
     def _months(self) -> Months:
@@ -174,11 +181,10 @@ class Database:
         return tuple(Customers(**row) for row in found)
 
     @cached_property
-    def _calendar(self) -> Period | None:
+    def _days(self) -> Row:
         found = queries.row(self._connection, "queries/metrics.calendar")
         assert found is not None
-        first, last = found["first_day"], found["last_day"]
-        return None if first is None else Period(start=first, end=last)
+        return found
 
 
 # Selections -----------------------------------------------------------------------------

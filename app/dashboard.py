@@ -38,6 +38,7 @@ COLUMNS: Mapping[str, Any] = {
     "year": st.column_config.DateColumn("Year", format="YYYY"),
     "day": st.column_config.DateColumn("Day", format="YYYY-MM-DD"),
     "product_name": "Product",
+    "category": "Category",
     "total_sales": st.column_config.NumberColumn("Total Sales", format="dollar"),
     "high_value_sales": st.column_config.NumberColumn("High-Value Sales", format="dollar"),
     "loyalty_points": st.column_config.NumberColumn("Loyalty points", format="localized"),
@@ -76,7 +77,7 @@ _COMPARISONS: Mapping[str, Compare] = {
     "Year before": "year_before",
 }
 _LEVELS: Mapping[str, Level] = {"Year": "year", "Month": "month", "Day": "day"}
-_ADVERBS: Mapping[str, str] = {"Year": "Yearly", "Day": "Daily"}
+_ADVERBS: Mapping[Level, str] = {"year": "Yearly", "month": "Monthly", "day": "Daily"}
 DAYS_SHOWN = 100  # at most, of one chart
 
 
@@ -104,9 +105,9 @@ def comparison() -> Compare | None:
 # Drilling -------------------------------------------------------------------------------
 
 
-def trend_title() -> str:
-    """Return the title of sales over time, by what the control beside it says."""
-    return f"{_ADVERBS.get(st.session_state.get('by', ''), 'Monthly')} Sales Trend"
+def title(name: str, level: Level = "month") -> str:
+    """Return the title of a tile; `level` is that of sales over time."""
+    return f"{_ADVERBS[level]} Sales Trend" if name == "monthly_sales" else TITLES[name]
 
 
 def trend_level(filters: Filters, offered: figures.Choices) -> Level:
@@ -125,6 +126,8 @@ def trend_level(filters: Filters, offered: figures.Choices) -> Level:
         key="by",
         bind="query-params",
         label_visibility="collapsed",
+        on_change=picking.clear,
+        args=(picking.PERIOD,),
     )
     return _LEVELS[chosen or "Month"]
 
@@ -145,7 +148,9 @@ def ranked_items() -> str:
 
 def drill_into(period: Period, level: Level) -> None:
     """Take a year's months or a month's days as the period shown; a callback."""
-    st.session_state["from"], st.session_state["to"] = period.start, period.end
+    start, end = st.session_state.get("from"), st.session_state.get("to")
+    st.session_state["from"] = max(period.start, start or period.start)
+    st.session_state["to"] = min(period.end, end or period.end)
     st.session_state["by"] = "Month" if level == "year" else "Day"
     picking.clear(picking.PERIOD)
 
@@ -222,10 +227,17 @@ def card(name: str, shown: Report) -> Card:
     if comparison is None or not metrics.BY_NAME[name].is_sliced:
         return Card(beside=_beside(name, shown), is_change=False, months=months)
     now, before = shown.kpis[name], comparison.kpis[name]
-    if now is None or not before:
+    if not before:
         return Card(beside=f"nothing in {comparison.period.words}", is_change=False, months=months)
+    if now is None:
+        return Card(beside="no sales", is_change=False, months=months)
     change = insights.signed_percent(now - before, before)
     return Card(beside=f"{change} on {comparison.period.words}", is_change=True, months=months)
+
+
+def _reaches(shown: Report, ytd: Period) -> bool:
+    """Tell whether the period has every month of the year to date."""
+    return shown.chosen.start is None or shown.chosen.start <= ytd.start
 
 
 def _months(name: str, shown: Report) -> tuple[float, ...]:
@@ -243,7 +255,7 @@ def _months(name: str, shown: Report) -> tuple[float, ...]:
     match name:
         case "total_sales":
             return tuple(float(row["total_sales"]) for row in rows)
-        case "sales_ytd" if shown.ytd is not None:
+        case "sales_ytd" if shown.ytd is not None and _reaches(shown, shown.ytd):
             ytd = shown.ytd
             inside = [row["total_sales"] for row in rows if ytd.start <= row["start"] <= ytd.end]
             return tuple(float(sales) for sales in accumulate(inside))
@@ -333,14 +345,18 @@ def tie(name: str, shown: Report) -> str:
     found = shown.ties[name]
     metric = metrics.BY_NAME[reports.WHOLES[name]]
     parts, whole = (metrics.format_exact(metric, number) for number in (found.parts, found.whole))
+    all_products = name == "top_products" and (shown.picks.products or shown.picks.categories)
+    title = f"{metric.title} of all products" if all_products else metric.title
     if found.holds:
-        text = f":green[ties out ✓] parts {parts} = {metric.title} {whole}"
+        text = f":green[ties out ✓] parts {parts} = {title} {whole}"
     else:
-        text = f":red[does not tie out ✗] parts {parts}, {metric.title} {whole}"
+        text = f":red[does not tie out ✗] parts {parts}, {title} {whole}"
     return text.replace("$", "\\$")
 
 
-def table(name: str, shown: Report, level: Level = "month") -> list[Row]:
+def table(
+    name: str, shown: Report, level: Level = "month", items: str = "product_name"
+) -> list[Row]:
     """Return the rows of a tile's table and download; the top products add up to the total."""
     rows = list(shown.results[name])
     if name == "monthly_sales":
@@ -348,6 +364,8 @@ def table(name: str, shown: Report, level: Level = "month") -> list[Row]:
             {"month" if level == "month" else level: row["start"], **_amounts(row)}
             for row in charts.every_period(shown.trend, level)
         ]
+    if name == "top_products" and items == "category":
+        return list(shown.categories)
     if name == "top_products" and shown.other_products:
         rows.append(
             {

@@ -26,7 +26,7 @@ from etl.db import queries
 from etl.errors import RevenueError
 
 _VERSIONS = 2  # an old one is kept for those who look at it while the new one is read
-_PARTS = 500  # of months that a period cut, each as small as a month
+_PARTS = 60  # of months that a period cuts, each as large as a month's groups
 
 
 class DataMovedError(RevenueError):
@@ -64,7 +64,7 @@ class Held:
     data_version: int
 
     def months(self) -> Months:
-        return _months(self.data_version)
+        return _whole(self.data_version).months
 
     def part(self, days: Period) -> pa.Table:
         return _part(self.data_version, days)
@@ -74,10 +74,13 @@ class Held:
             return Database(connection).by_day(filters, days)
 
     def customers(self) -> Sequence[Customers]:
-        return _customers(self.data_version)
+        return _whole(self.data_version).customers
 
     def calendar(self) -> Period | None:
-        return _calendar(self.data_version)
+        return _whole(self.data_version).calendar
+
+    def last_sale(self) -> dt.date | None:
+        return _whole(self.data_version).last_sale
 
 
 def freshness() -> Freshness:
@@ -114,14 +117,14 @@ def choices(data_version: int) -> Choices:
     with _at(data_version) as connection:
         for row in queries.rows(connection, "queries/metrics.choices"):
             found[row["slicer"]].append(row["choice"])
-        calendar = queries.row(connection, "queries/metrics.calendar")
-    assert calendar is not None
+        calendar = Database(connection).calendar()
     return Choices(
         regions=tuple(found["region"]),
         products=tuple(found["product"]),
         categories=tuple(found["category"]),
         home_regions=tuple(found["home_region"]),
-        **calendar,
+        first_day=calendar.start if calendar else None,
+        last_day=calendar.end if calendar else None,
     )
 
 
@@ -135,25 +138,29 @@ def _at(data_version: int) -> Iterator[Connection]:
         yield connection
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Whole:
+    """What is held of a version, read in one transaction."""
+
+    months: Months
+    customers: Sequence[Customers]
+    calendar: Period | None
+    last_sale: dt.date | None
+
+
 @st.cache_resource(max_entries=_VERSIONS, show_spinner=False)
-def _months(data_version: int) -> Months:
+def _whole(data_version: int) -> _Whole:
     with _at(data_version) as connection:
-        return Database(connection).months()
+        source = Database(connection)
+        return _Whole(
+            months=source.months(),
+            customers=source.customers(),
+            calendar=source.calendar(),
+            last_sale=source.last_sale(),
+        )
 
 
 @st.cache_resource(max_entries=_PARTS, show_spinner=False)
 def _part(data_version: int, days: Period) -> pa.Table:
     with _at(data_version) as connection:
         return Database(connection).part(days)
-
-
-@st.cache_resource(max_entries=_VERSIONS, show_spinner=False)
-def _customers(data_version: int) -> Sequence[Customers]:
-    with _at(data_version) as connection:
-        return Database(connection).customers()
-
-
-@st.cache_resource(max_entries=_VERSIONS, show_spinner=False)
-def _calendar(data_version: int) -> Period | None:
-    with _at(data_version) as connection:
-        return Database(connection).calendar()

@@ -67,7 +67,7 @@ def _leaders(report: Report) -> Iterator[Insight]:
             name=region["region"],
             figure=f"{short_money(region['total_sales'])} · "
             f"{percent(region['total_sales'], of_regions)} of sales",
-            filters=replace(report.chosen, regions=(region["region"],)),
+            filters=narrowed(report.filters, replace(report.picks, regions=(region["region"],))),
             icon="location_on",
         )
     if of_products and products:
@@ -77,7 +77,10 @@ def _leaders(report: Report) -> Iterator[Insight]:
             name=product["product_name"],
             figure=f"{short_money(product['total_sales'])} · "
             f"{percent(product['total_sales'], of_products)} of sales",
-            filters=replace(report.chosen, products=(product["product_name"],)),
+            filters=narrowed(
+                report.filters,
+                replace(report.picks, products=(product["product_name"],), categories=()),
+            ),
             icon="inventory_2",
         )
 

@@ -18,8 +18,9 @@ from app.cube import Filters
 from app.periods import Level, Period
 from app.report import Picks
 
-_MONTH = re.compile(r"\d{4}-\d{2}")
-_YEAR = re.compile(r"\d{4}")
+_MONTH = re.compile(r"\d{4}-\d{2}", re.ASCII)
+_YEAR = re.compile(r"\d{4}", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,11 @@ PERIOD = Dimension(key="pick_period", name="period", word="Period", icon="date_r
 DIMENSIONS = (REGION, HOME, PRODUCT, CATEGORY, PERIOD)
 
 
-def picks(offered: figures.Choices, filters: Filters) -> Picks:
-    """Return what the address says; what the data or the slicers do not have is left out."""
+def picks(offered: figures.Choices, filters: Filters, level: Level) -> Picks:
+    """Return what the address says; what the data or the slicers do not have is left out.
+
+    So is a period within one of those that the level shows.
+    """
 
     def known(dimension: Dimension, choices: Sequence[str], sliced: Sequence[str]) -> Any:
         given = st.query_params.get_all(dimension.key)
@@ -54,24 +58,28 @@ def picks(offered: figures.Choices, filters: Filters) -> Picks:
         home_regions=known(HOME, offered.home_regions, filters.home_regions),
         products=known(PRODUCT, offered.products, filters.products),
         categories=known(CATEGORY, offered.categories, filters.categories),
-        period=_period(st.query_params.get(PERIOD.key, ""), filters),
+        period=_period(st.query_params.get(PERIOD.key, ""), offered, filters, level),
     )
 
 
-def _period(text: str, filters: Filters) -> Period | None:
+def _period(text: str, offered: figures.Choices, filters: Filters, level: Level) -> Period | None:
     try:
         if _YEAR.fullmatch(text):
             found = Period.of(dt.date(int(text), 1, 1), "year")
         elif _MONTH.fullmatch(text):
             found = Period.of(dt.date.fromisoformat(f"{text}-01"), "month")
-        else:
+        elif _DAY.fullmatch(text):
             found = Period.of(dt.date.fromisoformat(text), "day")
+        else:
+            return None
     except ValueError:
         return None
-    is_outside = (filters.start is not None and found.end < filters.start) or (
-        filters.end is not None and found.start > filters.end
-    )
-    return None if is_outside else found
+    if Period.of(found.start, level).days > found.days:
+        return None
+    starts = [day for day in (filters.start, offered.first_day) if day is not None]
+    ends = [day for day in (filters.end, offered.last_day) if day is not None]
+    is_inside = all(found.end >= day for day in starts) and all(found.start <= day for day in ends)
+    return found if is_inside and offered.first_day else None
 
 
 def is_anything_picked() -> bool:

@@ -24,6 +24,14 @@ WHOLES = {
     "top_products": "total_sales",
     "high_value_sales_by_region": "high_value_sales",
 }
+# tile -> the picks that do not narrow it: those of its own dimension
+_OWN: Mapping[str, tuple[str, ...]] = {
+    "sales_by_region": ("regions",),
+    "monthly_sales": ("period",),
+    "loyalty_points_by_region": ("home_regions",),
+    "top_products": ("products", "categories"),
+    "high_value_sales_by_region": ("regions",),
+}
 _CENT = Decimal("0.01")
 
 
@@ -80,6 +88,10 @@ class Report:
     comparison: Comparison | None = None
     change: Change | None = None  # against the comparison; without one, of the last whole month
 
+    def filters_of(self, tile: str) -> Filters:
+        """Return the filters of a tile's parts: what is picked in it narrows only the others."""
+        return narrowed(self.filters, _let_go(self.picks, _OWN[tile]))
+
     @property
     def chosen(self) -> Filters:
         """Return the filters with what was picked: those of the KPIs."""
@@ -126,6 +138,11 @@ def narrowed(filters: Filters, picks: Picks) -> Filters:
     )
 
 
+def _let_go(picks: Picks, dimensions: Sequence[str]) -> Picks:
+    empty = Picks()
+    return replace(picks, **{name: getattr(empty, name) for name in dimensions})
+
+
 @dataclass(frozen=True)
 class _Reporter:
     cube: Cube
@@ -134,9 +151,7 @@ class _Reporter:
 
     def _without(self, *dimensions: str) -> Selection:
         """Return the sales whose tile shows `dimensions`: picks of these do not narrow it."""
-        empty = Picks()
-        others = replace(self.picks, **{name: getattr(empty, name) for name in dimensions})
-        return self.cube.select(narrowed(self.filters, others))
+        return self.cube.select(narrowed(self.filters, _let_go(self.picks, dimensions)))
 
     def report(self, compare: periods.Compare | None, level: Level) -> Report:
         filters = narrowed(self.filters, self.picks)
@@ -237,12 +252,15 @@ class _Reporter:
         filters = narrowed(self.filters, self.picks)
         period = self._period(filters)
         if compare is None:
+            last = self.cube.source.last_sale()
             months = [Period.of(row["day"], "month") for row in chosen.over_time()]
             whole = [
                 month
                 for month in months
                 if (filters.start is None or filters.start <= month.start)
                 and (filters.end is None or month.end <= filters.end)
+                and last is not None
+                and month.end <= last  # the month that is still going on tells nothing yet
             ]
             if not whole:
                 return None

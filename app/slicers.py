@@ -42,9 +42,8 @@ def _take_given(offered: figures.Choices) -> None:
     for key in ("from", "to"):
         for value in _take(key):
             day = _day(value)
-            if day and offered.first_day and offered.last_day:
-                # a period that reaches beyond the calendar is that of the calendar
-                st.session_state[key] = min(max(day, offered.first_day), offered.last_day)
+            if day and offered.first_day and offered.first_day <= day <= (offered.last_day or day):
+                st.session_state[key] = day
     if "true" in _take("known_region_only"):
         st.session_state["known_region_only"] = True
 

@@ -266,8 +266,10 @@ def _insights(report: Report, level: Level) -> str:
 
 def _tile(name: str, report: Report, level: Level, figures: dict[str, go.Figure]) -> str:
     """Return a tile as HTML, and put its figure with the others."""
-    rows, title = dashboard.table(name, report, level), dashboard.TITLES[name]
+    rows, title = dashboard.table(name, report, level), dashboard.title(name, level)
     parts = [f"<h2>{escape(title)}</h2>"]
+    if report.filters_of(name) != report.chosen:
+        parts.append("<p class='about'>What is not picked is listed, too.</p>")
     if name in dashboard.NOTES:
         parts.append(f"<p class='about'>{escape(dashboard.NOTES[name])}</p>")
     chart = ""

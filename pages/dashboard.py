@@ -28,7 +28,7 @@ from app.cube import Filters
 from app.explain import explain_address
 from app.metrics import Row
 from app.periods import Compare, Level
-from app.report import TOP, WHOLES, Report
+from app.report import WHOLES, Report
 
 CARDS = ("customers", "total_sales", "sales_ytd", "average_sale", "high_value_transactions")
 TITLE = "Revenue & Customer Insights Dashboard"
@@ -77,16 +77,18 @@ def show_page(fresh: figures.Freshness, offered: figures.Choices) -> None:
         take_home = st.container(width="content")
     compare = show_origin(fresh)
     filters = slicers.show(offered)
-    picked = picking.picks(offered, filters)
-    picking.show_chips(picked)
-    cards, sentences, tiles = st.container(), st.container(), st.container()
+    chips, cards, sentences, tiles = (st.container() for _ in range(4))
     with tiles:
         left, right = st.columns([1, 2], gap="small")
         first, second, third = st.columns(3, gap="small")
     with right, tile_frame("monthly_sales"):
-        with header(dashboard.trend_title()):
+        with header() as place:
             level = dashboard.trend_level(filters, offered)
+        place.subheader(dashboard.title("monthly_sales", level), anchor=False)
         trend = st.container(gap="xsmall")
+    picked = picking.picks(offered, filters, level)
+    with chips:
+        picking.show_chips(picked)
     shown = figures.report(fresh.data_version, filters, picked, compare, level)
     page = Shown(report=shown, level=level, about=dashboard.about(fresh), moved=trust.moved())
     with take_home:
@@ -98,7 +100,7 @@ def show_page(fresh: figures.Freshness, offered: figures.Choices) -> None:
     with sentences:
         show_insights(insights.found(shown, level))
     with left, tile_frame("sales_by_region"):
-        size = charts.unit(shown.results["sales_by_region"], "total_sales")[1]
+        size = charts.unit(shown.results["sales_by_region"], "total_sales")[1] or "\\$"
         st.subheader(f"Sales by Region ({size})", anchor=False)
         show_bars(page, "sales_by_region", charts.sales_by_region)
     with trend:
@@ -107,7 +109,8 @@ def show_page(fresh: figures.Freshness, offered: figures.Choices) -> None:
         st.subheader("Loyalty Points Distribution by Region", anchor=False)
         show_ring(page)
     with second, tile_frame("top_products"):
-        with header(f"Top {TOP} Products by Revenue"):
+        with header() as place:
+            place.subheader(dashboard.title("top_products"), anchor=False)
             items = dashboard.ranked_items()
         show_ranking(page, items)
     with third, tile_frame("high_value_sales_by_region"):
@@ -217,20 +220,21 @@ def tile_frame(name: str) -> Any:
 
 
 @contextlib.contextmanager
-def header(title: str) -> Iterator[None]:
-    """Show a tile's title; what the block shows stands beside it."""
+def header() -> Iterator[Any]:
+    """Yield where a tile's title goes; what the block shows stands beside it."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader(title, anchor=False)
-        yield
+        yield st.container()
 
 
 def show_bars(page: Shown, name: str, draw: Callable[..., Any]) -> None:
-    title = dashboard.TITLES[name]
+    title, picked = dashboard.TITLES[name], page.report.picks.regions
     if has_amounts(page, name):
+        # an element of its own for each pick: a selection in it is always a new click
+        key = f"{name}_{hash(picked)}"
         st.plotly_chart(
-            draw(page.report.results[name], page.report.picks.regions),
-            key=name,
-            on_select=picking.of_chart(name, picking.REGION),
+            draw(page.report.results[name], picked),
+            key=key,
+            on_select=picking.of_chart(key, picking.REGION),
             selection_mode="points",
             width="stretch",
             config=charts.chart_config(name, title),
@@ -261,14 +265,14 @@ def show_trend(page: Shown) -> None:
                 args=(sliced,),
             )
     if has_amounts(page, name):
-        key = f"{name}_{level}"
+        key = f"{name}_{level}_{hash(period)}"
         st.plotly_chart(
             charts.sales_over_time(shown.trend, level, period),
             key=key,
             on_select=picking.of_trend(key, level),
             selection_mode="points",
             width="stretch",
-            config=charts.chart_config(name, dashboard.TITLES[name]),
+            config=charts.chart_config(name, dashboard.title(name, level)),
             alt=f"Sales by {level}; the table below it holds the same figures",
         )
     show_footer(page, name, dashboard.table(name, shown, level))
@@ -278,7 +282,6 @@ def show_ring(page: Shown) -> None:
     name, picked = "loyalty_points_by_region", page.report.picks.home_regions
     rows = page.report.results[name]
     if has_amounts(page, name):
-        # an element of its own for each pick: a selection in it is always a new click
         key = f"{name}_{hash(picked)}"
         st.echarts_chart(
             charts.loyalty_ring(rows, picked),
@@ -311,7 +314,7 @@ def show_ranking(page: Shown, items: str) -> None:
                     "rows": [place for place, value in enumerate(values) if value in picked]
                 }
             },
-            alt=f"{dashboard.TITLES[name]}, the others and the total",
+            alt=f"{'Categories' if items == 'category' else 'Top products'} by revenue, and the total",
         )
         if items == "category" and len(picked) == 1:
             st.button(
@@ -321,7 +324,7 @@ def show_ranking(page: Shown, items: str) -> None:
                 on_click=dashboard.drill_into_category,
                 args=(picked[0],),
             )
-    show_footer(page, name, dashboard.table(name, shown))
+    show_footer(page, name, dashboard.table(name, shown, items=items))
 
 
 def has_amounts(page: Shown, name: str) -> bool:
@@ -345,7 +348,7 @@ def show_footer(page: Shown, name: str, rows: Sequence[Row]) -> None:
 
 
 def show_table(page: Shown, name: str, rows: Sequence[Row]) -> None:
-    title = dashboard.TITLES[name]
+    title = dashboard.title(name, page.level)
     with st.popover("Table", icon=":material/table:", type="tertiary"):
         st.dataframe(
             rows,
@@ -371,7 +374,7 @@ def show_table(page: Shown, name: str, rows: Sequence[Row]) -> None:
                     tile_export.as_xlsx,
                     title,
                     rows,
-                    page.report.chosen,
+                    page.report.filters_of(name),
                     page.about,
                     definition=metrics.BY_NAME[WHOLES[name]].description,
                 ),

@@ -27,6 +27,13 @@ _CURSORS = ("after", "item_after")
 
 
 def main() -> None:
+    try:
+        show()
+    except figures.DataMovedError:
+        st.rerun()
+
+
+def show() -> None:
     st.title("Explain a number")
     fresh = figures.freshness()
     offered = figures.choices(fresh.data_version)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import gc
 import random
 import statistics
 import time
@@ -15,7 +16,10 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
+import streamlit as st
 from sqlalchemy import Engine, text
+from streamlit.testing.v1 import AppTest
 
 from app import report as reports
 from app.cube import Customers, Database, Filters, Months
@@ -27,10 +31,11 @@ from tests.gold import gold_changed
 if TYPE_CHECKING:
     from tests.bench import Bench
 
+MAIN = Path(__file__).resolve().parents[1] / "app" / "main.py"
 FIRST, DAYS = dt.date(2020, 1, 1), 1826
 REGIONS = ("East", "North", "South", "Unknown", "West")
 CONTEXTS = 200
-PARTS_HELD = 500  # as the web process does
+PARTS_HELD = 60  # as the web process does
 
 CUSTOMERS = """
 insert into gold.customers
@@ -104,7 +109,7 @@ class Held:
     def _database(self) -> Database:
         with self.engine.connect() as connection:
             found = Database(connection)
-            found.months(), found.customers(), found.calendar()
+            found.months(), found.customers(), found.last_sale()
             return found
 
     def months(self) -> Months:
@@ -115,6 +120,9 @@ class Held:
 
     def calendar(self) -> Period | None:
         return self._database.calendar()
+
+    def last_sale(self) -> dt.date | None:
+        return self._database.last_sale()
 
 
 def fill(engine: Engine, sales: int) -> None:
@@ -201,6 +209,32 @@ def dashboard(bench: Bench, sales: int) -> None:
         f"{seconds:.2f} s",
         "≤ 1.5 s",
         met=seconds <= 1.5,
+    )
+
+
+def rerun(bench: Bench) -> None:
+    """Run the page again in the process of the pages, as a click does, without the browser."""
+    frozen = {"REVENUE_DATABASE_URL": bench.url, "REVENUE_HOME": str(bench.folder)}
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in frozen.items():
+            patched.setenv(name, value)
+        page = AppTest.from_file(str(MAIN), default_timeout=60)
+        page.switch_page("../pages/dashboard.py").run()
+        assert not page.exception
+        gc.collect()
+        gc.freeze()  # as the server does
+        found = []
+        for _ in range(20):
+            began = time.perf_counter()
+            page.run()
+            found.append(time.perf_counter() - began)
+        st.cache_resource.clear()
+    seconds = statistics.median(found)
+    bench.row(
+        "dashboard 4  page run again, five charts and a table",
+        f"{seconds * 1000:.0f} ms",
+        "≤ 100 ms",
+        met=seconds <= 0.1,
     )
 
 

@@ -26,7 +26,7 @@ def read(connection: Connection, name: str, schema: pa.Schema, /, **parameters: 
     if not buffer.tell():
         return schema.empty_table()
     return pyarrow.csv.read_csv(
-        pa.py_buffer(buffer.getvalue()),
+        pa.py_buffer(buffer.getbuffer()),
         read_options=pyarrow.csv.ReadOptions(column_names=schema.names),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
         convert_options=pyarrow.csv.ConvertOptions(

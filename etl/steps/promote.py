@@ -39,7 +39,7 @@ def promote_batches(
     gold rows touched.
     """
     dataset = execution.dataset
-    touched = more = 0
+    touched = more = rolled_up = 0
     execution.progress(Step.PROMOTE, 0, activity="waiting for gold")
     queries.execute(connection, "queries/batches.lock_gold")
     statements = [
@@ -62,6 +62,8 @@ def promote_batches(
                 f"gold/{promotion.subject or dataset.name}.{promotion.statement}",
                 batches=list(batches),
             )
+        if promotion.follows:
+            rolled_up += max(done.rowcount, 0)
         if promotion.remembers or promotion.follows:
             continue
         touched += max(done.rowcount, 0)
@@ -73,6 +75,6 @@ def promote_batches(
         queries.execute(connection, "queries/checks.expect", **expect)
     queries.execute(connection, "queries/batches.promoted", batches=list(batches))
     queries.execute(connection, "queries/batches.move_gold_watermark")
-    if touched:
+    if touched or rolled_up:
         queries.execute(connection, "queries/batches.gold_changed", dataset=dataset.name)
     return touched

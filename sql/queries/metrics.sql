@@ -165,8 +165,12 @@ select 'category', category from gold.products
 order by slicer, choice;
 
 -- name: calendar
--- First and last day of the calendar; both null while there are no sales.
-select min(date) as first_day, max(date) as last_day from gold.dim_date;
+-- First and last day of the calendar, and the last day with a sale; null while there are no sales.
+select
+    min(date) as first_day,
+    max(date) as last_day,
+    (select max(transaction_date) from gold.daily_sales) as last_sale
+from gold.dim_date;
 
 -- name: data_version
 -- Grows with every promotion that changed gold.

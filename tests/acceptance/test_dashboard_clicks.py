@@ -37,15 +37,23 @@ def test_a_click_filters_the_other_tiles_and_a_link_shows_the_same(
     wait_until_idle(app)
     open_page(app, page, "dashboard")
     whole = cards(page)
-    click(page, page.locator(".st-key-sales_by_region .points path").first)
+    click(page, page.locator(".st-key-tile_sales_by_region .points path").first)
     page.wait_for_url("**pick_region=*")
     settle(page)
     of_region = cards(page)
     assert of_region[1] != whole[1]
-    # the tile of the regions still shows all of them
-    assert page.locator(".st-key-sales_by_region .points path").count() > 1
+    # the tile of the regions still shows all of them, and a second click lets go
+    bars = page.locator(".st-key-tile_sales_by_region .points path")
+    assert bars.count() > 1
+    click(page, bars.first)
+    page.wait_for_url(lambda url: "pick_region" not in url)
+    settle(page)
+    assert cards(page) == whole
+    click(page, bars.first)
+    page.wait_for_url("**pick_region=*")
+    settle(page)
 
-    click(page, page.locator(".st-key-monthly_sales_month .points path").nth(2))
+    click(page, page.locator(".st-key-tile_monthly_sales .points path").nth(2))
     page.wait_for_url("**pick_period=*")
     settle(page)
     picked = cards(page)

@@ -14,7 +14,8 @@ import xlsxwriter
 from playwright.sync_api import Page, expect
 from sqlalchemy import Engine, text
 
-from app.cube import Filters, report
+from app.cube import Database, Filters
+from app.report import report
 from tests.acceptance.test_operate import open_page, wait_for
 from tests.browser import App, settle
 
@@ -67,7 +68,7 @@ def states(engine: Engine) -> dict[str, str]:
 def sales(engine: Engine) -> Decimal:
     """Return what the records are worth on the dashboard, USD."""
     with engine.connect() as connection:
-        worth = report(connection, Filters(regions=(REGION,))).kpis["total_sales"]
+        worth = report(Database(connection), Filters(regions=(REGION,))).kpis["total_sales"]
     return Decimal(worth or 0)
 
 

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import Engine, text
 
-from app.cube import Filters, Report, report
+from app.cube import Database, Filters
+from app.report import Report, report
 from tests.acceptance.conftest import revenue
 from tests.acceptance.test_operate import open_page, wait_for
 from tests.browser import App, settle
@@ -51,7 +52,7 @@ def truth(engine: Engine) -> tuple[Report, dict[str, int]]:
     query = "select status, count(*) from dq.quarantine where dataset = 'sales' group by status"
     with engine.connect() as connection:
         states = {row[0]: row[1] for row in connection.execute(text(query))}
-        return report(connection, Filters()), states
+        return report(Database(connection), Filters()), states
 
 
 def figure(page: Page, label: str) -> Decimal:

@@ -165,7 +165,7 @@ def test_status_is_well_until_a_layer_loses_a_row(pipeline: Pipeline) -> None:
     ):
         well = CliRunner().invoke(status, [], standalone_mode=False)
         assert (well.return_value, well.exception) == (0, None)
-        assert "14 legs, 0 broken" in well.output
+        assert "19 legs, 0 broken" in well.output
         assert "late after 1 d" in well.output
         change(pipeline, "delete from raw.sales_raw")
         check(pipeline)

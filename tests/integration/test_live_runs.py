@@ -253,7 +253,7 @@ def test_every_step_says_what_it_does(pipeline: Pipeline) -> None:
     assert ("load", 300, 300, "writing silver") in heard
     promoted = [activity for step, _, _, activity in heard if step == "promote" and activity]
     assert promoted[0] == "waiting for gold"
-    assert promoted[-1] == "trim dim date (10 of 10)"
+    assert promoted[-1] == "change months (14 of 14)"
     assert ("archive", 1, 1, "writing invalid_sales.json") in heard
 
 

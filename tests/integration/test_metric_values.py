@@ -598,4 +598,8 @@ def test_the_slicers_offer_what_there_is(clean: Engine, gold: Gold) -> None:
     assert ("product", "Desk") in found
     assert ("category", "Unknown") in found
     assert len(found) == len(rows)
-    assert calendar == {"first_day": dt.date(2021, 1, 1), "last_day": dt.date(2023, 12, 31)}
+    assert calendar == {
+        "first_day": dt.date(2021, 1, 1),
+        "last_day": dt.date(2023, 12, 31),
+        "last_sale": dt.date(2023, 12, 31),
+    }

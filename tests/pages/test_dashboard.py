@@ -321,3 +321,44 @@ def test_a_choice_that_the_data_no_longer_has_is_dropped(filled: Engine) -> None
     page.run()
     assert not page.exception
     assert cards(page)["Total Sales"] == "$1.25K"
+
+
+def test_a_pick_finer_than_what_the_trend_shows_is_let_go(filled: Engine) -> None:
+    page = dashboard(by="Year", pick_period="2023-01")
+    assert cards(page)["Total Sales"] == "$2.8K"
+    assert "does not tie out" not in captions(page)
+    assert "Yearly Sales Trend" in [heading.value for heading in page.subheader]
+    page = dashboard(by="Year", pick_period="2023")
+    assert cards(page)["Total Sales"] == "$1.3K"
+    assert captions(page).count("ties out ✓") == 5
+
+
+@pytest.mark.parametrize("pick", ["9999", "2024-W10-2", "٢٠٢٣", "2023-13", "x"])
+def test_a_picked_period_that_the_data_does_not_have_is_let_go(filled: Engine, pick: str) -> None:
+    assert cards(dashboard(pick_period=pick))["Total Sales"] == "$2.8K"
+
+
+def test_picks_filter_the_other_tiles_and_show_as_chips(filled: Engine) -> None:
+    page = dashboard(pick_region="North", pick_home=["North", "Nowhere"])
+    assert cards(page)["Total Sales"] == "$1.5K"
+    assert cards(page)["Customers"] == "1"  # those of the home region
+    region = figures(page)[0]["data"][0]
+    assert region["y"] == ["North"]  # of sales to customers from the North
+    assert captions(page).count("ties out ✓") == 5
+    chips = [button for button in page.button if button.key and button.key.startswith("chip_")]
+    assert [chip.label.split(" :")[0] for chip in chips] == ["Region: North", "Home region: North"]
+    chips[0].click().run()
+    assert "pick_region" not in page.query_params
+
+
+def test_a_comparison_puts_the_change_on_the_cards(filled: Engine) -> None:
+    page = dashboard(**{"compare": "Year before", "from": "2023-05-01", "to": "2023-05-31"})
+    beside = {metric.label: metric.delta for metric in page.metric}
+    assert beside["Total Sales"] == "-100.0 % on May 2022"
+    assert beside["Avg Sale per Transaction"] == "no sales"
+    assert beside["Customers"] == "sales filters do not apply"
+
+
+def test_small_amounts_have_labels_that_tell_them(filled: Engine) -> None:
+    page = dashboard(region="Unknown")
+    assert figures(page)[0]["data"][0]["text"] == ["$49.50"]

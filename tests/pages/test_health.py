@@ -78,7 +78,7 @@ def test_legs_are_filtered_by_the_address(open_page: Open, warehouse: Pipeline) 
         monitor.check(connection)
     at = open_page("health", legs="broken")
     assert set(at.dataframe[0].value["layer"]) == {"gold"}
-    assert len(at.dataframe[0].value) == 3
+    assert len(at.dataframe[0].value) == 6
     at = open_page("health", legs="broken", feed="customers")
     assert "No leg fits these filters" in plain(at)
 

@@ -71,7 +71,7 @@ def test_columns_stand_upright() -> None:
 
 @pytest.mark.parametrize(
     ("amount", "text"),
-    [("0", "$0"), ("60", "$0.1K"), ("9999999.99", "$10,000K"), ("10000000", "$10M")],
+    [("0", "$0"), ("60", "$60.00"), ("9999999.99", "$10,000K"), ("10000000", "$10M")],
 )
 def test_the_unit_follows_the_largest_amount(amount: str, text: str) -> None:
     rows = regions(("North", amount))
