@@ -22,8 +22,8 @@ from app.actions import repairs, triage
 from app.cube import Database, Filters
 from app.explain import Cursor, Selection
 from app.metrics import METRICS
-from app.periods import month_end
-from app.report import report
+from app.periods import Period, month_end
+from app.report import Picks, narrowed, report
 from etl import facets
 from etl.errors import RevenueError
 from etl.triage_states import Action, Change, TriageState
@@ -53,6 +53,31 @@ def every_page(connection: Connection, selection: Selection, *, limit: int) -> l
     assert places == sorted(places, key=lambda one: (one.value, one.key), reverse=True)
     assert len({one.key for one in places}) == len(places)
     return found
+
+
+def hold_tiles(connection: Connection, filters: Filters) -> None:
+    """Hold the rows of each bar, point, slice and row of the page to what it shows."""
+    shown = report(Database(connection), filters)
+    for tile, metric, column, picks in (
+        ("sales_by_region", "total_sales", "region", lambda x: Picks(regions=(x,))),
+        (
+            "monthly_sales",
+            "total_sales",
+            "month",
+            lambda x: Picks(period=Period.of(x, "month")),
+        ),
+        (
+            "loyalty_points_by_region",
+            "loyalty_points",
+            "region",
+            lambda x: Picks(home_regions=(x,)),
+        ),
+        ("top_products", "total_sales", "product_name", lambda x: Picks(products=(x,))),
+        ("high_value_sales_by_region", "high_value_sales", "region", lambda x: Picks(regions=(x,))),
+    ):
+        for row in shown.results[tile]:
+            point = Selection(metric=metric, filters=narrowed(filters, picks(row[column])))
+            assert explain.total(connection, point).amount == row[metric], (tile, row)
 
 
 def hold_to_report(connection: Connection, selection: Selection) -> None:
@@ -181,6 +206,7 @@ def test_rows_add_up_and_nothing_is_missing(
             work(pipeline)
     with pipeline.engine.connect() as connection:
         for chosen in (Filters(), *filters):
+            hold_tiles(connection, chosen)
             for metric in METRICS:
                 hold_to_report(connection, Selection(metric=metric.name, filters=chosen))
         for dataset in ("sales", "customers"):
