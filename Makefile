@@ -27,8 +27,8 @@ run: .venv/installed  ## Start everything; on a first start with demo data
 	$(BIN)/revenue up $(ARGS)
 
 .PHONY: test
-test: .venv/installed-dev  ## Run the whole test suite in four processes
-	$(BIN)/python -m pytest -n 4 --dist loadfile $(ARGS)
+test: .venv/installed-dev  ## Run the whole test suite in three processes
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 .PHONY: check
 check: .venv/installed-dev  ## ruff, import-linter, mypy, sqlfluff: all findings at once
