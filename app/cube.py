@@ -265,8 +265,8 @@ class Cube:
         months = self.source.months()
         if filters.is_backwards:
             return
-        is_homely = filters.home_regions or filters.known_region_only
-        groups = months.groups if is_homely else months.of_all_homes
+        by_home = filters.home_regions or filters.known_region_only
+        groups = months.groups if by_home else months.of_all_homes
         if filters.start is None and filters.end is None:
             yield groups
             return

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from app import metrics
 from app.cube import Database, Filters, Source
 from app.metrics import Number, Row
-from app.report import report
+from app.report import report, year_to_date
 from etl import datasets, rules, validate
 from etl.db import queries
 from etl.errors import RevenueError
@@ -222,10 +222,9 @@ def parameters(connection: Connection, selection: Selection) -> dict[str, Any]:
     filters = selection.filters
     start, end = filters.start, filters.end
     if selection.metric == "sales_ytd":
-        found = queries.row(connection, "queries/metrics.year_to_date", start=start, end=end)
-        assert found is not None
+        ytd = year_to_date(Database(connection).calendar(), filters)
         # no day of the calendar in the period: no sale
-        start, end = found["first_day"] or dt.date.max, found["last_day"] or dt.date.min
+        start, end = (ytd.start, ytd.end) if ytd else (dt.date.max, dt.date.min)
     return {
         "regions": list(filters.regions),
         "products": list(filters.products),

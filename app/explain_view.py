@@ -22,9 +22,13 @@ CSV_ROWS, XLSX_ROWS = 200_000, 20_000
 
 @st.cache_data(max_entries=200, show_spinner=False)
 def total(data_version: int, selection: Selection) -> Total:
-    """Return what the contributing rows make, and the number that the dashboard shows."""
+    """Return what the contributing rows make, and the number that the dashboard shows.
+
+    Raises DataMovedError when a promotion changed gold since the version was asked for.
+    """
     source = figures.Held(data_version=data_version)
-    with context.engine().connect() as connection:
+    # rows and number of the same state of gold, whatever is promoted meanwhile
+    with figures.at_version(data_version) as connection:
         return explain.total(connection, selection, source)
 
 

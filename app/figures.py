@@ -70,7 +70,7 @@ class Held:
         return _part(self.data_version, days)
 
     def by_day(self, filters: Filters, days: Period) -> list[Row]:
-        with _at(self.data_version) as connection:
+        with at_version(self.data_version) as connection:
             return Database(connection).by_day(filters, days)
 
     def customers(self) -> Sequence[Customers]:
@@ -114,7 +114,7 @@ def choices(data_version: int) -> Choices:
     Raises DataMovedError when a promotion changed gold since the version was asked for.
     """
     found: dict[str, list[str]] = {"region": [], "product": [], "category": [], "home_region": []}
-    with _at(data_version) as connection:
+    with at_version(data_version) as connection:
         for row in queries.rows(connection, "queries/metrics.choices"):
             found[row["slicer"]].append(row["choice"])
         calendar = Database(connection).calendar()
@@ -129,7 +129,7 @@ def choices(data_version: int) -> Choices:
 
 
 @contextlib.contextmanager
-def _at(data_version: int) -> Iterator[Connection]:
+def at_version(data_version: int) -> Iterator[Connection]:
     """Yield a transaction that sees one version of gold."""
     with context.engine().connect() as opened:
         connection = opened.execution_options(isolation_level="REPEATABLE READ")
@@ -150,7 +150,7 @@ class _Whole:
 
 @st.cache_resource(max_entries=_VERSIONS, show_spinner=False)
 def _whole(data_version: int) -> _Whole:
-    with _at(data_version) as connection:
+    with at_version(data_version) as connection:
         source = Database(connection)
         return _Whole(
             months=source.months(),
@@ -162,5 +162,5 @@ def _whole(data_version: int) -> _Whole:
 
 @st.cache_resource(max_entries=_PARTS, show_spinner=False)
 def _part(data_version: int, days: Period) -> pa.Table:
-    with _at(data_version) as connection:
+    with at_version(data_version) as connection:
         return Database(connection).part(days)

@@ -113,7 +113,7 @@ def report(
 def kpis(connection: Connection, filters: Filters) -> dict[str, Number | None]:
     """Return the value of every metric by name; money in USD, exact."""
     cube = Cube(source=Database(connection))
-    return _kpis(cube, filters, _year_to_date(cube, filters))
+    return _kpis(cube, filters, year_to_date(cube.source.calendar(), filters))
 
 
 def results(connection: Connection, filters: Filters) -> dict[str, list[Row]]:
@@ -156,7 +156,7 @@ class _Reporter:
     def report(self, compare: periods.Compare | None, level: Level) -> Report:
         filters = narrowed(self.filters, self.picks)
         chosen = self.cube.select(filters)
-        ytd = _year_to_date(self.cube, filters)
+        ytd = year_to_date(self.cube.source.calendar(), filters)
         found = _kpis(self.cube, filters, ytd)
         trend = self._trend(level)
         regions = self._without("regions")
@@ -288,7 +288,8 @@ class _Reporter:
         before = period.before(compare)
         earlier = replace(filters, start=before.start, end=before.end)
         return Comparison(
-            period=before, kpis=_kpis(self.cube, earlier, _year_to_date(self.cube, earlier))
+            period=before,
+            kpis=_kpis(self.cube, earlier, year_to_date(self.cube.source.calendar(), earlier)),
         )
 
 
@@ -311,9 +312,8 @@ def _sum(
     return sum((row[amount] for row in rows), Decimal())
 
 
-def _year_to_date(cube: Cube, filters: Filters) -> Period | None:
-    """Return 1 January to the last calendar day of the period; as POWERBI's TOTALYTD counts."""
-    calendar = cube.source.calendar()
+def year_to_date(calendar: Period | None, filters: Filters) -> Period | None:
+    """Return 1 January to the last calendar day of the filters' period, as DAX's TOTALYTD counts."""
     if calendar is None:
         return None
     first = max(filters.start or calendar.start, calendar.start)

@@ -17,8 +17,10 @@ import pandas as pd
 import streamlit as st
 
 from app import components, context, metrics, nav, slicers
-from app.cube import UNKNOWN, Filters
+from app.cube import UNKNOWN, Database, Filters
 from app.explain import explain_address
+from app.periods import Period
+from app.report import year_to_date
 from etl.db import queries
 
 if TYPE_CHECKING:
@@ -186,8 +188,9 @@ def _unfinished(at: Moved) -> Unfinished:
 @st.cache_data(max_entries=500, show_spinner=False)
 def _strip(at: Moved, metric: str, filters: Filters) -> Trust:
     as_of, good = _runs(at)
-    ytd = _year_to_date(at, filters.start, filters.end) if metric == "sales_ytd" else None
-    count, money, unreadable = concerned(_unfinished(at), metric, filters, ytd)
+    ytd = year_to_date(_calendar(at), filters) if metric == "sales_ytd" else None
+    period = (ytd.start, ytd.end) if ytd else None
+    count, money, unreadable = concerned(_unfinished(at), metric, filters, period)
     feed = "sales" if metrics.BY_NAME[metric].is_sliced else "customers"
     run_id, ended_at = good.get(feed, (None, None))
     return Trust(
@@ -210,15 +213,11 @@ def _runs(at: Moved) -> tuple[dt.datetime | None, dict[str, tuple[int, dt.dateti
     return fresh["ended_at"], {row["dataset"]: (row["run_id"], row["ended_at"]) for row in good}
 
 
-@st.cache_data(max_entries=100, show_spinner=False)
-def _year_to_date(
-    at: Moved, start: dt.date | None, end: dt.date | None
-) -> tuple[dt.date, dt.date] | None:
+@st.cache_data(max_entries=8, show_spinner=False)
+def _calendar(at: Moved) -> Period | None:
     del at
     with context.engine().connect() as connection:
-        found = queries.row(connection, "queries/metrics.year_to_date", start=start, end=end)
-    assert found is not None
-    return (found["first_day"], found["last_day"]) if found["first_day"] else None
+        return Database(connection).calendar()
 
 
 def show_strip(

@@ -1,6 +1,4 @@
 -- The metrics: first the definition of each, then what one page of the dashboard reads.
---
--- `:start` and `:end` are days (null means open).
 
 -- name: customers
 -- Customers that a customer record describes; one only named by sales is not counted.
@@ -51,21 +49,6 @@ from gold.transactions;
 select coalesce(sum(loyalty_points), 0) as loyalty_points
 from gold.customers
 where not is_inferred;
-
--- name: year_to_date
--- The last calendar day in the period, and 1 January of its year; both null when there is none.
-with last_day as (
-    select max(date) as day
-    from gold.dim_date
-    where
-        date >= coalesce(cast(:start as date), '-infinity')
-        and date <= coalesce(cast(:end as date), 'infinity')
-)
-
-select
-    date_trunc('year', day)::date as first_day,
-    day as last_day
-from last_day;
 
 -- name: months
 -- What the dashboard adds up: one row a month, region, home region and product name.
