@@ -230,8 +230,9 @@ def frame(page: StreamlitPage) -> None:
             help="Nobody signs in on this machine: whoever opens the pages is the local operator",
         )
     st.fragment(show_silence, run_every="10s")()
-    if page.url_path != "alerts":
-        _show_failing_channels()
+    with st.container():  # holds the place: what is open below stays open when a warning comes
+        if page.url_path != "alerts":
+            _show_failing_channels()
 
 
 def _show_failing_channels() -> None:
