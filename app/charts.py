@@ -10,10 +10,12 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from html import escape
+from itertools import accumulate
 from typing import Any
 
 import plotly.graph_objects as go
@@ -32,6 +34,11 @@ _LABEL_LENGTH = 18
 _LABELLED_MONTHS = 13
 _OTHERS = "Others"
 _DIMMED = 0.3  # what is not picked
+_LABELLED_DEGREES = 6  # a smaller slice's label would stand in its neighbour's
+_BEYOND_THE_RING, _RING_REACH = 1.1, 1.2  # of its thickness: where labels stand, where it ends
+_UPRIGHT_DEGREES = 20
+_SPARK_WIDTH, _SPARK_HEIGHT = 160, 36  # pixels; the width stretches
+_SPARK_COLOUR = "#5674E0"  # on the light and the dark card
 _UNITS = ((Decimal(10**10), Decimal(10**9), "B"), (Decimal(10**7), Decimal(10**6), "M"))
 
 
@@ -193,88 +200,74 @@ def sales_over_time(
     return _finished(figure)
 
 
-def loyalty_ring(rows: Sequence[Row], picked: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the ring below as an ECharts option, whose slices tell when they are clicked.
+def loyalty_points(rows: Sequence[Row], picked: Sequence[str] = ()) -> go.Figure:
+    """Draw a ring: the share of each region outside, the total in its middle; points.
 
-    ECharts shows every text as it is.
+    Its slices are bars around a pole, because Plotly tells of no click on a pie.
     """
     kept = _limited(rows, "region", "loyalty_points", "customers", SLICES)
+    total = sum(row["loyalty_points"] for row in kept) or 1
+    widths = [360 * row["loyalty_points"] / total for row in kept]
+    middles = [end - width / 2 for end, width in zip(accumulate(widths), widths, strict=True)]
     opacities = _opacities([row["region"] for row in kept], picked)
-    total = sum(row["loyalty_points"] for row in kept)
-    return {
-        "title": {
-            "text": f"{total:,}",
-            "subtext": "points",
-            "left": "center",
-            "top": "32%",
-            "itemGap": 5,
-            "textStyle": {"fontSize": 18},
-        },
-        "toolbox": {"feature": {"saveAsImage": {"name": "loyalty_points", "title": "PNG"}}},
-        "legend": {
-            "bottom": 0,
-            "selectedMode": False,
-            "itemWidth": 10,
-            "itemHeight": 10,
-            "itemGap": 8,
-        },
-        "tooltip": {"valueFormatter": "localized"},
-        "series": [
-            {
-                "type": "pie",
-                "radius": ["40%", "58%"],
-                "percentPrecision": 1,
-                "center": ["50%", "42%"],
-                "startAngle": 90,
-                "selectedMode": "single",
-                "selectedOffset": 0,
-                "label": {"formatter": "{d}%", "overflow": "none"},
-                "labelLine": {"length": 8, "length2": 6},
-                "data": [
-                    {
-                        "name": row["region"],
-                        "value": row["loyalty_points"],
-                        "itemStyle": {"opacity": opacity},
-                    }
-                    for row, opacity in zip(kept, opacities, strict=True)
-                ],
-            }
-        ],
-    }
-
-
-def slices(rows: Sequence[Row]) -> list[str | None]:
-    """Return the region of each slice of the ring; None for the others together."""
-    kept = _limited(rows, "region", "loyalty_points", "customers", SLICES)
-    return _values(rows, kept, "region")
-
-
-def loyalty_points(rows: Sequence[Row]) -> go.Figure:
-    """Draw a ring: the share of each region outside, the total in its middle; points."""
-    kept = _limited(rows, "region", "loyalty_points", "customers", SLICES)
-    total = sum(row["loyalty_points"] for row in kept)
     figure = go.Figure(
-        go.Pie(
-            labels=_short([row["region"] for row in kept]),
-            values=[row["loyalty_points"] for row in kept],
-            hole=0.62,
-            sort=False,
-            direction="clockwise",
-            textinfo="percent",
-            textposition="outside",
-            texttemplate="%{percent:.1%}",
-            hovertext=[
-                f"<b>{escape(row['region'])}</b><br>{row['loyalty_points']:,} points<br>"
-                f"{row['customers']:,} customers"
-                for row in kept
-            ],
-            hoverinfo="text",
+        [
+            go.Barpolar(
+                r=[1],
+                theta=[middle],
+                width=[width],
+                name=name,
+                marker={"opacity": opacity, "line": {"width": 0}},
+                selected={"marker": {"opacity": 1}},
+                unselected={"marker": {"opacity": 1}},
+                customdata=[value],
+                hovertext=(
+                    f"<b>{escape(row['region'])}</b><br>{row['loyalty_points']:,} points<br>"
+                    f"{row['customers']:,} customers"
+                ),
+                hoverinfo="text",
+            )
+            for row, name, value, middle, width, opacity in zip(
+                kept,
+                _short([row["region"] for row in kept]),
+                _values(rows, kept, "region"),
+                middles,
+                widths,
+                opacities,
+                strict=True,
+            )
+        ]
+    )
+    labelled = [
+        (middle, f"{row['loyalty_points'] / total:.1%}")
+        for row, middle, width in zip(kept, middles, widths, strict=True)
+        if width >= _LABELLED_DEGREES
+    ]
+    figure.add_trace(
+        go.Scatterpolar(
+            r=[_BEYOND_THE_RING] * len(labelled),
+            theta=[middle for middle, _ in labelled],
+            text=[words for _, words in labelled],
+            textposition=[_beside_the_ring(middle) for middle, _ in labelled],
+            mode="text",
+            cliponaxis=False,
+            showlegend=False,
+            hoverinfo="skip",
         )
     )
+    _finished(figure, has_legend=True)
     figure.update_layout(
+        dragmode="zoom",  # in every other mode Plotly tells of no click around a pole
+        margin={"t": 24},
+        polar={
+            "hole": 0.45,
+            "bgcolor": "rgba(0,0,0,0)",
+            "radialaxis": {"visible": False, "range": [0, _RING_REACH]},
+            "angularaxis": {"visible": False, "direction": "clockwise", "rotation": 90},
+        },
         annotations=[
             {
-                "text": f"<b>{total:,}</b><br>points",
+                "text": f"<b>{sum(row['loyalty_points'] for row in kept):,}</b><br>points",
                 "x": 0.5,
                 "y": 0.5,
                 "xanchor": "center",
@@ -292,7 +285,41 @@ def loyalty_points(rows: Sequence[Row]) -> go.Figure:
             "itemdoubleclick": False,
         },
     )
-    return _finished(figure, has_legend=True)
+    return figure
+
+
+def _beside_the_ring(degrees: float) -> str:
+    """Return where a label stands that begins at an angle, clockwise from the top."""
+    if min(degrees, 360 - degrees) < _UPRIGHT_DEGREES:
+        return "top center"
+    if abs(degrees - 180) < _UPRIGHT_DEGREES:
+        return "bottom center"
+    return "middle right" if degrees < 180 else "middle left"
+
+
+def sparkline(amounts: Sequence[float], words: str) -> str:
+    """Return the line of a card as an HTML image; `words` are what it tells, of ours.
+
+    Streamlit's own sparkline would load one chart library more.
+    """
+    most, step = max(amounts) or 1, _SPARK_WIDTH / (len(amounts) - 1)
+    heights = [(_SPARK_HEIGHT - 4) * max(amount, 0) / most for amount in amounts]
+    line = " ".join(
+        f"{place * step:.1f},{_SPARK_HEIGHT - 2 - height:.1f}"
+        for place, height in enumerate(heights)
+    )
+    drawn = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_SPARK_WIDTH} {_SPARK_HEIGHT}" '
+        f'width="{_SPARK_WIDTH}" height="{_SPARK_HEIGHT}" preserveAspectRatio="none">'
+        f'<polygon fill="{_SPARK_COLOUR}" fill-opacity="0.13" '
+        f'points="0,{_SPARK_HEIGHT} {line} {_SPARK_WIDTH},{_SPARK_HEIGHT}"/>'
+        f'<polyline fill="none" stroke="{_SPARK_COLOUR}" stroke-width="1.75" '
+        f'vector-effect="non-scaling-stroke" points="{line}"/></svg>'
+    )
+    return (
+        f'<img alt="{escape(words)}" style="display: block; width: 100%; height: {_SPARK_HEIGHT}px" '
+        f'src="data:image/svg+xml;base64,{b64encode(drawn.encode()).decode()}">'
+    )
 
 
 # Runs -----------------------------------------------------------------------------------

@@ -68,6 +68,7 @@ STYLE = """<style>
     white-space: normal; line-height: 1.25;
 }
 [data-testid=stPageLink] a { padding-left: 0; }
+[data-testid=stPageLink] p { font-size: 0.875rem; }
 @media (max-width: 1500px) {
     .st-key-cards [data-testid=stMetricLabel] { min-height: 2.5em; align-items: start; }
 }
@@ -340,18 +341,20 @@ def ranked_values(shown: Report, items: str) -> list[str | None]:
     return [*named, *([None] * more)]
 
 
+def tie_mark(name: str, shown: Report) -> str:
+    """Return whether a tile's parts make up its KPI, in two words of markdown."""
+    return ":green[✓ ties out]" if shown.ties[name].holds else ":red[✗ does not tie out]"
+
+
 def tie(name: str, shown: Report) -> str:
-    """Return whether a tile's parts make up its KPI, with both numbers, as markdown."""
+    """Return both numbers of a tile, that of its parts and its KPI, as markdown."""
     found = shown.ties[name]
     metric = metrics.BY_NAME[reports.WHOLES[name]]
     parts, whole = (metrics.format_exact(metric, number) for number in (found.parts, found.whole))
     all_products = name == "top_products" and (shown.picks.products or shown.picks.categories)
     title = f"{metric.title} of all products" if all_products else metric.title
-    if found.holds:
-        text = f":green[ties out ✓] parts {parts} = {title} {whole}"
-    else:
-        text = f":red[does not tie out ✗] parts {parts}, {title} {whole}"
-    return text.replace("$", "\\$")
+    sign = "=" if found.holds else "≠"
+    return f"{tie_mark(name, shown)} · parts {parts} {sign} {title} {whole}".replace("$", "\\$")
 
 
 def table(

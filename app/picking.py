@@ -144,19 +144,6 @@ def of_trend(key: str, level: Level) -> Callable[[], None]:
     return pick
 
 
-def of_slices(key: str, dimension: Dimension, values: Sequence[str | None]) -> Callable[[], None]:
-    """Return what picks the clicked slice of an ECharts ring, by its place."""
-
-    def pick() -> None:
-        for series in st.session_state[key]["selection"]["selected"]:
-            for place in series["data_indices"]:
-                value = values[place] if place < len(values) else None
-                if value is not None:
-                    toggle(dimension, value)
-
-    return pick
-
-
 def of_rows(key: str, dimension: Dimension, values: Sequence[str | None]) -> Callable[[], None]:
     """Return what picks the ticked rows of a table; what it does not list stays picked."""
 

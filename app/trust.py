@@ -220,19 +220,24 @@ def _calendar(at: Moved) -> Period | None:
         return Database(connection).calendar()
 
 
-def show_strip(
-    metric: str, filters: Filters, *, ties: bool | None = None, at: Moved | None = None
-) -> Trust:
-    """Show the strip of a number; `ties` says whether its parts make it up, None: nobody added."""
-    found = strip(metric, filters, at=at)
+def words(found: Trust) -> str:
+    """Return the strip of a number as one line of markdown, without its links."""
+    parts = [f":material/schedule: {components.ago(found.as_of)}"]
+    if found.last_good_run is not None:
+        parts.append(f"run {found.last_good_run}")
+    return " · ".join([*parts, f":material/inbox: {_open_words(found)}"])
+
+
+def _open_words(found: Trust) -> str:
+    if not found.open_invalid:
+        return "none open"
+    money = f" · {metrics.short_money(found.money)}".replace("$", "\\$") if found.money else ""
+    return f"{found.open_invalid:,} open{money}"
+
+
+def show_strip(metric: str, filters: Filters, found: Trust) -> None:
+    """Show the strip of a number, with links to its run and to the records."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if ties is not None:
-            st.caption(
-                ":green[:material/check_circle: ties out]"
-                if ties
-                else ":red[:material/error: does not tie out]",
-                width="content",
-            )
         st.caption(
             f":material/schedule: {components.ago(found.as_of)}",
             width="content",
@@ -246,7 +251,6 @@ def show_strip(
                 help=f"Last good run: {components.absolute(found.last_good_at)}",
             )
         _show_open(metric, filters, found)
-    return found
 
 
 def _show_open(metric: str, filters: Filters, found: Trust) -> None:
@@ -257,9 +261,6 @@ def _show_open(metric: str, filters: Filters, found: Trust) -> None:
             help="No open invalid record would change this number",
         )
         return
-    words = f"{found.open_invalid:,} open"
-    if found.money:
-        words += f" · {metrics.short_money(found.money)}".replace("$", "\\$")
     told = "Open invalid records that would change this number, and what they may be worth."
     if found.unreadable:
         told += (
@@ -267,7 +268,7 @@ def _show_open(metric: str, filters: Filters, found: Trust) -> None:
         )
     _link(
         "explain",
-        f":small[{words}]",
+        f":small[{_open_words(found)}]",
         slicers.given(explain_address(metric, filters)),
         help=told,
         icon=":material/inbox:",

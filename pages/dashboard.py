@@ -102,12 +102,12 @@ def show_page(fresh: figures.Freshness, offered: figures.Choices) -> None:
     with left, tile_frame("sales_by_region"):
         size = charts.unit(shown.results["sales_by_region"], "total_sales")[1] or "\\$"
         st.subheader(f"Sales by Region ({size})", anchor=False)
-        show_bars(page, "sales_by_region", charts.sales_by_region)
+        show_regions(page, "sales_by_region", charts.sales_by_region)
     with trend:
         show_trend(page)
     with first, tile_frame("loyalty_points_by_region"):
         st.subheader("Loyalty Points Distribution by Region", anchor=False)
-        show_ring(page)
+        show_regions(page, "loyalty_points_by_region", charts.loyalty_points, picking.HOME)
     with second, tile_frame("top_products"):
         with header() as place:
             place.subheader(dashboard.title("top_products"), anchor=False)
@@ -115,7 +115,7 @@ def show_page(fresh: figures.Freshness, offered: figures.Choices) -> None:
         show_ranking(page, items)
     with third, tile_frame("high_value_sales_by_region"):
         st.subheader("High-Value Sales by Region", anchor=False)
-        show_bars(page, "high_value_sales_by_region", charts.high_value_sales)
+        show_regions(page, "high_value_sales_by_region", charts.high_value_sales)
 
 
 def show_origin(fresh: figures.Freshness) -> Compare | None:
@@ -148,7 +148,6 @@ def show_cards(shown: Report) -> None:
     with st.grid(5, min_column_width=145, gap="small", key="cards"):
         for name in CARDS:
             metric, card = metrics.BY_NAME[name], dashboard.card(name, shown)
-            has_line = len(card.months) >= SPARKLINE_MONTHS
             with st.container(border=True, height="stretch", gap="xsmall"):
                 st.metric(
                     metric.title,
@@ -157,9 +156,9 @@ def show_cards(shown: Report) -> None:
                     delta_color="normal" if card.is_change else "off",
                     delta_arrow="auto" if card.is_change else "off",
                     help=dashboard.explained(name, shown),
-                    chart_data=card.months if has_line else None,
-                    chart_type="area",
                 )
+                if len(card.months) >= SPARKLINE_MONTHS:
+                    st.html(charts.sparkline(card.months, f"{metric.title} by month"))
                 st.space("stretch")
                 show_explain(name, shown.chosen)
 
@@ -167,10 +166,9 @@ def show_cards(shown: Report) -> None:
 def show_explain(metric: str, filters: Filters) -> None:
     st.page_link(
         nav.page("explain"),
-        label=":small[Explain]",
+        label="Explain",
         icon=":material/quiz:",
         query_params=slicers.given(explain_address(metric, filters)),
-        help="The transactions behind this number, and those not counted",
         width="content",
     )
 
@@ -204,12 +202,14 @@ def show_insights(found: Sequence[insights.Insight]) -> None:
         st.grid(3, min_column_width=240, gap="small"),
     ):
         for one in found:
-            with st.container(gap=None):
-                with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                    st.caption(f":material/{one.icon}: {one.label}", width="content")
-                    show_explain("total_sales", one.filters)
-                st.markdown(f"**{components.escape(one.name)}**")
-                st.caption(components.escape(one.figure))
+            with st.container(horizontal=True, gap="small"):
+                st.markdown(
+                    f":small[:gray[:material/{one.icon}: {one.label}]]  \n"
+                    f"**{components.escape(one.name)}**  \n"
+                    f":small[:gray[{components.escape(one.figure)}]]",
+                    width="stretch",
+                )
+                show_explain("total_sales", one.filters)
 
 
 # Tiles ----------------------------------------------------------------------------------
@@ -226,15 +226,20 @@ def header() -> Iterator[Any]:
         yield st.container()
 
 
-def show_bars(page: Shown, name: str, draw: Callable[..., Any]) -> None:
-    title, picked = dashboard.TITLES[name], page.report.picks.regions
+def show_regions(
+    page: Shown,
+    name: str,
+    draw: Callable[..., Any],
+    dimension: picking.Dimension = picking.REGION,
+) -> None:
+    title, picked = dashboard.TITLES[name], getattr(page.report.picks, dimension.name)
     if has_amounts(page, name):
         # an element of its own for each pick: a selection in it is always a new click
         key = f"{name}_{hash(picked)}"
         st.plotly_chart(
             draw(page.report.results[name], picked),
             key=key,
-            on_select=picking.of_chart(key, picking.REGION),
+            on_select=picking.of_chart(key, dimension),
             selection_mode="points",
             width="stretch",
             config=charts.chart_config(name, title),
@@ -276,21 +281,6 @@ def show_trend(page: Shown) -> None:
             alt=f"Sales by {level}; the table below it holds the same figures",
         )
     show_footer(page, name, dashboard.table(name, shown, level))
-
-
-def show_ring(page: Shown) -> None:
-    name, picked = "loyalty_points_by_region", page.report.picks.home_regions
-    rows = page.report.results[name]
-    if has_amounts(page, name):
-        key = f"{name}_{hash(picked)}"
-        st.echarts_chart(
-            charts.loyalty_ring(rows, picked),
-            height=charts.HEIGHT,
-            key=key,
-            on_select=picking.of_slices(key, picking.HOME, charts.slices(rows)),
-            alt="Loyalty points by home region; the table below it holds the same figures",
-        )
-    show_footer(page, name, dashboard.table(name, page.report))
 
 
 def show_ranking(page: Shown, items: str) -> None:
@@ -337,54 +327,56 @@ def has_amounts(page: Shown, name: str) -> bool:
 
 def show_footer(page: Shown, name: str, rows: Sequence[Row]) -> None:
     """Show whether the tile ties out, how far it can be trusted, and what stands behind it."""
-    note, tie = dashboard.NOTES.get(name), dashboard.tie(name, page.report)
-    st.caption(tie if note is None else f"{components.escape(note)}  \n{tie}")
-    metric = WHOLES[name]
-    trust.show_strip(metric, page.report.chosen, at=page.moved)
+    metric, note = WHOLES[name], dashboard.NOTES.get(name)
+    found = trust.strip(metric, page.report.chosen, at=page.moved)
+    line = f"{dashboard.tie_mark(name, page.report)} · {trust.words(found)}"
+    st.caption(line if note is None else f"{components.escape(note)}  \n{line}")
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         show_explain(metric, page.report.chosen)
-        if rows:
-            show_table(page, name, rows)
+        with st.popover("Details", icon=":material/table:", type="tertiary"):
+            st.caption(dashboard.tie(name, page.report))
+            trust.show_strip(metric, page.report.chosen, found)
+            if rows:
+                show_table(page, name, rows)
 
 
 def show_table(page: Shown, name: str, rows: Sequence[Row]) -> None:
     title = dashboard.title(name, page.level)
-    with st.popover("Table", icon=":material/table:", type="tertiary"):
-        st.dataframe(
-            rows,
-            column_config=dashboard.COLUMNS,
-            hide_index=True,
-            width="stretch",
-            alt=f"{title}, as a table",
+    st.dataframe(
+        rows,
+        column_config=dashboard.COLUMNS,
+        hide_index=True,
+        width="stretch",
+        alt=f"{title}, as a table",
+    )
+    with st.container(horizontal=True, gap="small"):
+        st.download_button(
+            "CSV",
+            partial(components.as_csv, rows),
+            f"{name}.csv",
+            "text/csv",
+            icon=":material/download:",
+            type="tertiary",
+            on_click="ignore",
+            key=f"csv_{name}",
         )
-        with st.container(horizontal=True, gap="small"):
-            st.download_button(
-                "CSV",
-                partial(components.as_csv, rows),
-                f"{name}.csv",
-                "text/csv",
-                icon=":material/download:",
-                type="tertiary",
-                on_click="ignore",
-                key=f"csv_{name}",
-            )
-            st.download_button(
-                "XLSX",
-                partial(
-                    tile_export.as_xlsx,
-                    title,
-                    rows,
-                    page.report.filters_of(name),
-                    page.about,
-                    definition=metrics.BY_NAME[WHOLES[name]].description,
-                ),
-                f"{name}.xlsx",
-                tile_export.XLSX,
-                icon=":material/download:",
-                type="tertiary",
-                on_click="ignore",
-                key=f"xlsx_{name}",
-            )
+        st.download_button(
+            "XLSX",
+            partial(
+                tile_export.as_xlsx,
+                title,
+                rows,
+                page.report.filters_of(name),
+                page.about,
+                definition=metrics.BY_NAME[WHOLES[name]].description,
+            ),
+            f"{name}.xlsx",
+            tile_export.XLSX,
+            icon=":material/download:",
+            type="tertiary",
+            on_click="ignore",
+            key=f"xlsx_{name}",
+        )
 
 
 main()

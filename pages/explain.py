@@ -97,7 +97,8 @@ def show_number(selection: Selection, found: Total, at: Moved) -> None:
                 st.markdown(f"{tie} {explain_view.sum_in_words(selection, found)}")
                 limits = " · ".join(in_words(selection)) or "all data, no filter"
                 st.caption(f":material/filter_alt: {components.escape(limits)}")
-        trust.show_strip(selection.metric, selection.filters, at=at)
+        trusted = trust.strip(selection.metric, selection.filters, at=at)
+        trust.show_strip(selection.metric, selection.filters, trusted)
         st.caption(metric.description.replace("$", "\\$"))
         with st.expander("Definition in SQL and DAX", icon=":material/code:"):
             left, right = st.columns(2)

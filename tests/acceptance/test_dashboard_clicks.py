@@ -84,6 +84,24 @@ def test_a_click_filters_the_other_tiles_and_a_link_shows_the_same(
     assert cards(page) == whole
 
 
+def test_a_slice_of_the_ring_filters_by_the_home_of_customers(app: App, page: Page) -> None:
+    wait_until_idle(app)
+    open_page(app, page, "dashboard")
+    whole = cards(page)
+    ring = ".st-key-tile_loyalty_points_by_region .barlayer .point path"
+    expect(page.locator(ring)).to_have_count(5)
+    click(page, page.locator(ring).nth(1))
+    page.wait_for_url("**pick_home=*")
+    settle(page)
+    assert cards(page)[0] != whole[0]
+    assert cards(page)[1] != whole[1]
+    expect(page.get_by_text("does not tie out")).to_have_count(0)
+    page.get_by_role("button", name="Home region:").click()
+    page.wait_for_url(lambda url: "pick_home" not in url)
+    settle(page)
+    assert cards(page) == whole
+
+
 def test_a_number_is_explained_down_to_the_raw_record_and_taken_home(
     app: App, page: Page, tmp_path: Path
 ) -> None:
@@ -91,7 +109,7 @@ def test_a_number_is_explained_down_to_the_raw_record_and_taken_home(
     open_page(app, page, "dashboard?pick_region=North")
     shown = cards(page)[1]
     tile = page.locator(".st-key-tile_sales_by_region")
-    tile.get_by_role("button", name="Table").click()
+    tile.get_by_role("button", name="Details").click()
     with page.expect_download() as taken:
         page.get_by_role("button", name="CSV").click()
     with Path(taken.value.path()).open(encoding="utf-8-sig") as file:

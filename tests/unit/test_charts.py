@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
+from base64 import b64decode
 from decimal import Decimal
 from typing import Any
 
@@ -108,14 +110,34 @@ def test_labels_of_the_line_keep_out_of_its_way() -> None:
 
 
 def test_the_ring_shares_out_points() -> None:
-    figure = charts.loyalty_points(points(("North", 900), ("Unknown", 100)))
-    ring = trace(figure)
-    assert ring.labels == ("North", "Unknown")
-    assert ring.values == (900, 100)
-    assert (ring.textinfo, ring.textposition) == ("percent", "outside")
-    assert ring.hovertext[0] == "<b>North</b><br>900 points<br>2 customers"
+    figure = charts.loyalty_points(
+        points(("North", 600), ("East", 300), ("South", 99), ("West", 1)), ("East",)
+    )
+    *slices, labels = figure.data
+    assert [one.name for one in slices] == ["North", "East", "South", "West"]
+    assert [one.width[0] for one in slices] == pytest.approx([216, 108, 35.64, 0.36])
+    assert [one.theta[0] for one in slices] == pytest.approx([108, 270, 341.82, 359.82])
+    assert [one.marker.opacity for one in slices] == [0.3, 1, 0.3, 0.3]
+    assert slices[0].hovertext == "<b>North</b><br>600 points<br>2 customers"
+    # outside the ring, beside their slices; that of the West would stand on its neighbour's
+    assert labels.text == ("60.0%", "30.0%", "9.9%")
+    assert labels.textposition == ("middle right", "middle left", "top center")
     assert figure.layout.annotations[0].text == "<b>1,000</b><br>points"
     assert figure.layout.legend.orientation == "h"
+
+
+def test_what_is_too_much_for_the_ring_is_one_slice_that_picks_nothing() -> None:
+    figure = charts.loyalty_points(points(*((f"R{n}", 10) for n in range(8))))
+    *slices, _ = figure.data
+    assert [one.customdata[0] for one in slices] == ["R0", "R1", "R2", "R3", "R4", None]
+    assert slices[-1].width == (135.0,)
+
+
+def test_a_sparkline_reaches_from_the_bottom_to_the_top() -> None:
+    shown = charts.sparkline((0.0, 5.0, 10.0), "Sales by month")
+    assert 'alt="Sales by month"' in shown
+    [drawn] = re.findall('base64,([^"]+)', shown)
+    assert 'points="0.0,34.0 80.0,18.0 160.0,2.0"' in b64decode(drawn).decode()
 
 
 @pytest.mark.parametrize(
@@ -140,8 +162,8 @@ def test_long_names_are_cut_and_stay_apart() -> None:
     shown = figure.layout.yaxis.ticktext
     assert len(set(shown)) == 2
     assert all(len(text) <= 22 and text.endswith("…") for text in shown)
-    ring = trace(charts.loyalty_points(points(("A" * 99 + "B", 5), ("A" * 99 + "C", 4))))
-    assert len(set(ring.labels)) == 2
+    *slices, _ = charts.loyalty_points(points(("A" * 99 + "B", 5), ("A" * 99 + "C", 4))).data
+    assert len({one.name for one in slices}) == 2
 
 
 def test_names_that_look_like_numbers_stay_names() -> None:
