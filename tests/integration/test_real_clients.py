@@ -138,11 +138,9 @@ def _counts(printed: str) -> dict[str, int]:
 
 def _fill(pipeline: Pipeline) -> dict[str, int]:
     """Run both feeds; return what the engine itself counts in each table of gold."""
-    for name in ("customers", "sales"):
-        file = pipeline.settings.landing / generate.file_name(
-            name, records=400, seed=7, format="json"
-        )
-        generate.write(name, records=400, seed=7, path=file, format="json", customers=100)
+    for name, records in (("customers", 100), ("sales", 300)):
+        file = pipeline.settings.landing / f"{name}.json"
+        generate.write(name, records=records, seed=7, path=file, format="json", customers=100)
         pipeline.run(name)
     names = pipeline.rows("select tablename from pg_tables where schemaname = 'gold' order by 1")
     counted = {name: pipeline.value(f"select count(*) from gold.{name}") for (name,) in names}
