@@ -1,7 +1,7 @@
 """A local authority and the certificate of a database server, for programs that read over TLS.
 
-Keys are RSA with SHA-256: every Windows that Power BI runs on and every Npgsql take them, and with
-that digest SCRAM can be bound to the channel. Ed25519 is refused there; curves depend on the version.
+Keys are RSA with SHA-256: what depends least on the versions of Windows and of the driver in Power BI.
+With that digest SCRAM can be bound to the channel too; with Ed25519 it cannot.
 """
 
 from __future__ import annotations
