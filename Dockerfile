@@ -16,7 +16,7 @@ RUN /opt/revenue/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 FROM python:3.11-slim
 ENV PATH=/opt/revenue/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 REVENUE_HOME=/srv/revenue
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin revenue \
-    && install -d -o revenue -g revenue /srv/revenue
+    && install -d -o revenue -g revenue /srv/revenue /srv/certificates
 COPY --from=build /opt/revenue /opt/revenue
 USER revenue
 WORKDIR /srv/revenue

@@ -782,6 +782,71 @@ def export_powerbi(
         )
 
 
+@powerbi.command("password")
+@_json_option
+def renew_reader_password(as_json: bool) -> None:
+    """Give bi_reader, who reads gold for Power BI, a new password and print it once."""
+    from app.actions import Desk, reader_password
+    from app.auth import Operator, Role
+    from etl.db.reporting import BI_READER
+
+    settings = settings_module.load()
+    operator = Operator(name=_actor(), role=Role.ADMIN, origin="command")
+    with _engine(settings) as opened:
+        desk = Desk(engine=opened.engine, settings=settings, operator=operator)
+        password = reader_password.renew(desk)
+    if as_json:
+        print_json({"role": BI_READER.name, "password": password})
+        return
+    click.echo(password)
+    _say(f"the new password of {BI_READER.name}; it is kept nowhere else")
+
+
+@cli.group()
+def certificates() -> None:
+    """Certificates for a database that Power BI reaches over TLS."""
+
+
+@certificates.command("make")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    required=True,
+    help="Name or IP address as clients write it; may be repeated.",
+)
+@click.option(
+    "--days",
+    type=int,
+    default=397,
+    show_default=True,
+    help="Life of the server certificate, to 825.",
+)
+@click.option(
+    "--if-needed",
+    is_flag=True,
+    help="Keep a server certificate that has these hosts and 30 days to go.",
+)
+@_json_option
+def make_certificates(
+    folder: Path, hosts: tuple[str, ...], days: int, if_needed: bool, as_json: bool
+) -> None:
+    """Make a local authority in DIR, once, and a server certificate of it, anew each time."""
+    from app import certificates as maker
+
+    made = maker.make(folder, hosts, days=days, if_needed=if_needed)
+    if as_json:
+        print_json(made)
+        return
+    for is_new, what, file, ends in (
+        (made.is_new_authority, "authority", made.authority, made.authority_ends),
+        (made.is_new, "certificate", made.certificate, made.ends),
+    ):
+        _say(f"{'new' if is_new else 'kept'} {what} {file}, ends {ends:%Y-%m-%d %H:%M} UTC")
+    _say(f"for {', '.join(made.hosts)}; clients trust {made.authority}, keep ca.key to yourself")
+
+
 @cli.command()
 @click.argument("name", required=False)
 @_json_option

@@ -14,14 +14,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg2
+import psycopg2.errors
 from psycopg2 import sql
 from psycopg2.extensions import encrypt_password
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from etl import masking
 from etl.db.embedded import EmbeddedServer
+from etl.errors import DatabaseError
 from etl.settings import Settings
 
 SCHEMA = "gold"
@@ -83,7 +85,7 @@ def provide(
 
     On the embedded server their passwords are generated and kept beside the cluster, readable by its
     owner only. On a server by URL the password of `sql_box` is that of `REVENUE_SQL_BOX_URL`, when
-    that names this role; `bi_reader` gets none: `alter role bi_reader password '…'` sets one.
+    that names this role; `bi_reader` gets none: `revenue powerbi password` sets one.
     """
     passwords: dict[str, str] = {}
     are_new = False
@@ -159,24 +161,41 @@ def _provide(
             for statement in statements:
                 cursor.execute(statement)
             if reader.name in passwords:
-                cursor.execute(
-                    sql.SQL("alter role {} password {}").format(
-                        name,
-                        # the server, and so its log, never sees the password itself
-                        sql.Literal(
-                            encrypt_password(
-                                passwords[reader.name],
-                                reader.name,
-                                connection.driver_connection,
-                                "scram-sha-256",
-                            )
-                        ),
-                    )
-                )
+                _set_password(cursor, reader, passwords[reader.name])
             cursor.execute(
                 sql.SQL("comment on role {} is {}").format(name, sql.Literal(comments[reader.name]))
             )
     return None
+
+
+def set_password(connection: Connection, reader: Reader, password: str) -> None:
+    """Give a reader another password; the server, and so its log, never sees the password itself.
+
+    Raises DatabaseError where the role is missing or this one may not change it.
+    """
+    cursor: Any = connection.connection.cursor()
+    with cursor:
+        try:
+            _set_password(cursor, reader, password)
+        except psycopg2.errors.UndefinedObject as error:
+            raise DatabaseError(
+                f"this server has no role {reader.name}: run `revenue migrate` as a role that may "
+                "create roles"
+            ) from error
+        except psycopg2.errors.InsufficientPrivilege as error:
+            raise DatabaseError(
+                f"the role of REVENUE_DATABASE_URL may not change the password of {reader.name}: "
+                "name one that may create roles, or made it"
+            ) from error
+
+
+def _set_password(cursor: Any, reader: Reader, password: str) -> None:
+    hashed = encrypt_password(password, reader.name, cursor.connection, "scram-sha-256")
+    cursor.execute(
+        sql.SQL("alter role {} password {}").format(
+            sql.Identifier(reader.name), sql.Literal(hashed)
+        )
+    )
 
 
 def _comments(cursor: Any) -> dict[str, str]:
