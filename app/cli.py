@@ -796,7 +796,9 @@ def refresh_powerbi(dry_run: bool, wait: bool, as_json: bool) -> int:
     operator = Operator(name=_actor(), role=Role.ADMIN, origin="command")
     with _engine(settings) as opened:
         desk = Desk(engine=opened.engine, settings=settings, operator=operator)
-        one = refreshing.ask(desk, is_dry_run=dry_run, wait=wait)
+        one = refreshing.ask(
+            desk, is_dry_run=dry_run, wait=wait, say=_say_first if not as_json else lambda _: None
+        )
     if as_json:
         print_json(one)
     else:

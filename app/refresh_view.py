@@ -94,7 +94,7 @@ def _show_wait(found: dict[str, Any]) -> None:
     elif reads.value("queries/runs.worker_heartbeat") is None:
         words = "A worker sends it, and none is running: revenue worker starts one."
     elif words:
-        words = f"{words}. Asked again {components.ago(found['next_attempt_at'])}."
+        words = f"{words}. Next try {components.ago(found['next_attempt_at'])}."
     if words:
         st.info(components.escape(words), icon=":material/hourglass_top:")
 

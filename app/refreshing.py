@@ -20,24 +20,30 @@ def ask(
     *,
     is_dry_run: bool,
     wait: bool,
+    say: Callable[[str], None] = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Any]:
     """Ask for a refresh; return how it stands, with `wait` once it is over.
 
     Waiting does the worker's part as well, so none is needed; one that runs does not disturb it.
+    `say` is told each change meanwhile.
 
     Raises what `refresh_now` does, and with `wait` SettingsError for a service principal that is not
     whole.
     """
-    if wait and not is_dry_run:
+    if wait and not is_dry_run and desk.settings.powerbi_refresh != "off":
         configured_access(desk.settings)
     refresh_id = refresh_now(desk, is_dry_run=is_dry_run)
     refresher = refresh.Refresher(desk.engine, desk.settings)
+    said = ""
     while True:
         with desk.engine.connect() as connection:
             found = refresh.one(connection, refresh_id)
         if not wait or found["state"] not in {"waiting", "running"}:
             return found
+        if words(found) != said:
+            said = words(found)
+            say(said)
         if not refresher.step():
             sleep(_POLL_SECONDS)
 

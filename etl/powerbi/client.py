@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from etl.errors import RevenueError, SettingsError
+from etl.masking import mask
 from etl.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ class PowerBi:
         Raises RefusedError, NotNowError, UnreachableError.
         """
         answer = self._call("POST", target.path, body=form.body)
-        if answer.status != 202:
+        if answer.status not in {200, 202}:
             self._refuse_start(answer, form)
         return _request_id(answer, form)
 
@@ -424,11 +425,12 @@ class PowerBi:
         return f" – it says: {words}" if words else ""
 
     def _quiet(self, text: str) -> str:
-        """Return one short line without secret and token."""
-        text = " ".join(text.split())
+        """Return one short line that a table can hold, without secret and token."""
+        text = " ".join(text.split()).replace("\x00", "").encode("utf-8", "replace").decode()
         for secret in (self._access.client_secret, self._token):
             if secret:
                 text = text.replace(secret, _MASK)
+        text = mask(text)  # a source's own message may show how it was signed in to
         # what Entra ID adds for its own support
         text = re.split(r"\s*Trace ID:", text, maxsplit=1)[0]
         return text if len(text) <= _CHARACTERS else f"{text[: _CHARACTERS - 1]}…"

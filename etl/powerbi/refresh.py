@@ -26,6 +26,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from etl import background
+from etl.alert_kinds import moment_words
 from etl.db import queries
 from etl.db.connect import is_lost_connection
 from etl.errors import SettingsError
@@ -195,9 +196,11 @@ class Refresher:
             queries.execute(
                 connection,
                 "queries/refreshes.hold",
-                until=allowed_at,
+                # not longer than so, because the limit may have been raised by then
+                until=min(allowed_at, moment + dt.timedelta(seconds=LONGEST_PAUSE_SECONDS)),
                 error=f"{most} refreshes within 24 hours are used up "
-                f"({PREFIX}POWERBI_REFRESHES_A_DAY); it waits for the next one that is allowed",
+                f"({PREFIX}POWERBI_REFRESHES_A_DAY); the next one is allowed from "
+                f"{moment_words(allowed_at)} on",
             )
             return None
         claimed = queries.row(

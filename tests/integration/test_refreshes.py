@@ -292,12 +292,26 @@ def test_the_limit_of_a_day_is_kept(bench: Bench) -> None:
     found = bench.one(third)
     assert (found["status"], found["attempts"]) == ("waiting", 0)
     assert "2 refreshes within 24 hours are used up" in found["error"]
-    assert found["next_attempt_at"] == START + dt.timedelta(seconds=600, hours=24)
-    assert not bench.step(24 * 3600 - 720 - 1)
+    assert "allowed from 2030-01-02 00:10:00 UTC on" in found["error"]
+    assert bench.waits_for(third) == 900  # or earlier, should the limit be raised
+    bench.seconds = 24 * 3600 + 600 - 1
+    assert not bench.step()
+    assert bench.waits_for(third) == 1
     assert len(bench.service.posts) == 2
-    bench.seconds = 24 * 3600 + 600
-    assert bench.step()
+    assert bench.step(1)
     assert bench.one(third)["status"] == "running"
+
+
+def test_a_limit_that_was_raised(bench: Bench) -> None:
+    bench.set(powerbi_refreshes_a_day=1)
+    bench.ask()
+    bench.step()
+    bench.finish()
+    second = bench.ask()
+    assert not bench.step()
+    bench.set(powerbi_refreshes_a_day=2)
+    assert bench.step(900)
+    assert bench.one(second)["status"] == "running"
 
 
 def test_no_limit_of_a_day(bench: Bench) -> None:
@@ -617,7 +631,11 @@ def test_asking_while_it_is_off_names_the_setting(bench: Bench) -> None:
 def test_waiting_needs_no_worker(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refresh, "look_pause", lambda _: 0.0)
     bench.service.ends_at_once = True
-    found = refreshing.ask(bench.desk(), is_dry_run=False, wait=True, sleep=lambda _: None)
+    said: list[str] = []
+    found = refreshing.ask(
+        bench.desk(), is_dry_run=False, wait=True, say=said.append, sleep=lambda _: None
+    )
+    assert [line.split()[2].strip(";") for line in said] == ["waits", "runs"]
     assert found["state"] == "completed"
     assert refreshing.words(found) == f"refresh {found['refresh_id']} completed"
 

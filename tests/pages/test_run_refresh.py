@@ -118,7 +118,7 @@ def test_a_refresh_sent_in_place_of_it(open_page: Open, pipeline: Pipeline, run_
     [
         (False, True, "Refreshes are switched off now (REVENUE_POWERBI_REFRESH)"),
         (True, False, "A worker sends it, and none is running"),
-        (True, True, "8 refreshes are used up. Asked again in"),
+        (True, True, "8 refreshes are used up. Next try in"),
     ],
 )
 def test_a_refresh_that_waits_says_why(

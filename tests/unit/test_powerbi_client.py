@@ -347,6 +347,17 @@ def test_a_token_that_the_service_repeats_is_not_shown(
     assert "planted-token" not in caught.value.message + caplog.text
 
 
+def test_words_of_the_service_fit_into_a_table(powerbi: Service, client: PowerBi) -> None:
+    request_id = client.start(TARGET, Form.ENHANCED)
+    message = "bad \x00\ud800 Host=db;Password=planted; " + "x" * 500
+    powerbi.finish("Failed", messages=[{"message": message}])
+    told = str(client.look(TARGET, Form.ENHANCED, request_id).error)
+    assert "bad ?" in told
+    assert "Password=***" in told
+    assert "planted" not in told
+    assert len(told) < 350
+
+
 def test_passwords_of_a_netrc_are_not_sent(
     powerbi: Service, client: PowerBi, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
