@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import streamlit as st
@@ -93,7 +94,7 @@ def _show_wait(found: dict[str, Any]) -> None:
         )
     elif reads.value("queries/runs.worker_heartbeat") is None:
         words = "A worker sends it, and none is running: revenue worker starts one."
-    elif words:
+    elif words and found["next_attempt_at"] > dt.datetime.now(dt.UTC):
         words = f"{words}. Next try {components.ago(found['next_attempt_at'])}."
     if words:
         st.info(components.escape(words), icon=":material/hourglass_top:")

@@ -2559,7 +2559,7 @@ COMMENT ON COLUMN etl.refresh.powerbi_dataset_id IS 'Dataset of Power BI it was 
 -- Name: COLUMN refresh.request_id; Type: COMMENT; Schema: etl; Owner: -
 --
 
-COMMENT ON COLUMN etl.refresh.request_id IS 'Its id at the service';
+COMMENT ON COLUMN etl.refresh.request_id IS 'Its id at the service; two where the service gave two, separated by a space';
 
 --
 -- Name: COLUMN refresh.started_at; Type: COMMENT; Schema: etl; Owner: -

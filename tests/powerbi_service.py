@@ -56,6 +56,7 @@ class Service:
         self.expires_in = 3599
         self.is_premium = True
         self.refreshes: list[dict[str, Any]] = []  # newest first
+        self.id_header = "RequestId"  # of a standard refresh
         self.ends_at_once = False  # a refresh, as soon as it began
         service = self
 
@@ -147,6 +148,8 @@ class Service:
         if not self.tokens or given != f"Bearer {self.tokens[-1]}":
             return Reply(401, error("TokenExpired", "Access token has expired"))
         at = urlsplit(handler.path)
+        if method == "POST" and handler.headers.get("Content-Type") != "application/json":
+            return Reply(415, error("UnsupportedMediaType", "JSON is wanted"))
         if method == "POST" and at.path == _REFRESHES:
             return self._start(json.loads(text))
         if method == "GET" and at.path == _REFRESHES:
@@ -183,12 +186,10 @@ class Service:
                 "status": "Completed" if self.ends_at_once else "Unknown",
             },
         )
-        headers = {"x-ms-request-id": request_id}
         if is_enhanced:
-            headers["Location"] = f"{self.address}{_REFRESHES}/{request_id}"
-        else:
-            headers["RequestId"] = request_id
-        return Reply(202, None, headers)
+            at = f"{self.address}{_REFRESHES}/{request_id}"
+            return Reply(202, None, {"Location": at, "x-ms-request-id": request_id})
+        return Reply(202, None, {self.id_header: request_id})
 
     def _details(self, request_id: str) -> Reply:
         for one in self.refreshes:

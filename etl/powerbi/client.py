@@ -51,7 +51,7 @@ class Form(StrEnum):
     def body(self) -> dict[str, str]:
         """Return the body of the request.
 
-        Shared capacity takes notifyOption alone, and a service principal no other value of it; with
+        Shared capacity takes notifyOption alone, and a service principal has nobody to notify; with
         any parameter of the enhanced form notifyOption is refused.
         """
         if self is Form.STANDARD:
@@ -271,8 +271,9 @@ class PowerBi:
         if answer.status == 401:
             self._token = ""
             raise RefusedError(
-                "Power BI does not accept the service principal (401), although its token is new; "
-                f"check {PREFIX}POWERBI_TENANT_ID and {PREFIX}POWERBI_SCOPE"
+                "Power BI does not accept the service principal (401), although its token is new: "
+                "an administrator allows service principals to call the APIs in the tenant settings; "
+                f"check {PREFIX}POWERBI_TENANT_ID and {PREFIX}POWERBI_SCOPE as well"
                 f"{self._said(answer)}"
             )
         self._leave_alone(answer, "Power BI")
@@ -446,26 +447,31 @@ def _json(text: bytes) -> Any:
 def _request_id(answer: _Answer, form: Form) -> str:
     """Return the id to follow a refresh by.
 
+    An enhanced one is documented to be named by the end of Location. For a standard one the
+    documentation names x-ms-request-id, and clients in use go by RequestId: where they differ it is
+    both, separated by a space, and whichever the history lists counts.
+
     Raises RefusedError when there is none.
     """
     at = answer.headers.get("Location", "").split("?", 1)[0].rstrip("/").rpartition("/")[2]
-    names = ("RequestId", "x-ms-request-id")
-    given = [answer.headers.get(name, "") for name in names]
-    found = [at, *reversed(given)] if form is Form.ENHANCED else [*given, at]
-    for candidate in found:
-        if _ID.fullmatch(candidate) and candidate.lower() != "refreshes":
-            return candidate
-    raise RefusedError("Power BI took the request, but gave no id by which it could be followed")
+    given = [at, *(answer.headers.get(name, "") for name in ("x-ms-request-id", "RequestId"))]
+    found = list(
+        dict.fromkeys(one for one in given if _ID.fullmatch(one) and one.lower() != "refreshes")
+    )
+    if not found:
+        raise RefusedError(
+            "Power BI took the request, but gave no id by which it could be followed"
+        )
+    return found[0] if form is Form.ENHANCED else " ".join(found)
 
 
 def _entry(history: Any, request_id: str) -> Mapping[str, Any]:
     """Return the refresh of this id; nothing while the service does not list it yet."""
+    ids = set(request_id.lower().split())
     entries = history.get("value") if isinstance(history, dict) else None
     for entry in entries if isinstance(entries, list) else []:
-        if isinstance(entry, dict):
-            given = str(entry.get("requestId", ""))
-            if given.lower() == request_id.lower():
-                return entry
+        if isinstance(entry, dict) and str(entry.get("requestId", "")).lower() in ids:
+            return entry
     return {}
 
 

@@ -40,7 +40,7 @@ comment on column etl.refresh.attempts is 'Tries in a row that failed, and the o
 comment on column etl.refresh.next_attempt_at is 'Next request to the service, not before; during a request, the end of its lease';
 comment on column etl.refresh.workspace_id is 'Workspace it was sent to';
 comment on column etl.refresh.powerbi_dataset_id is 'Dataset of Power BI it was sent to';
-comment on column etl.refresh.request_id is 'Its id at the service';
+comment on column etl.refresh.request_id is 'Its id at the service; two where the service gave two, separated by a space';
 comment on column etl.refresh.started_at is 'When the service confirmed it';
 comment on column etl.refresh.ended_at is 'When it ended, as we learned of it';
 comment on column etl.refresh.error is 'Why it failed, or why it still waits, in words without secrets';

@@ -149,7 +149,9 @@ select
         case when r.status = 'covered' then c.ended_at else r.ended_at end
         - coalesce(c.started_at, r.started_at)
     )::float as seconds,
-    coalesce(c.error, r.error, held.error) as error,
+    case
+        when coalesce(c.status, r.status) = 'waiting' then held.error else coalesce(c.error, r.error)
+    end as error,
     coalesce(held.next_attempt_at, r.next_attempt_at) as next_attempt_at,
     r.would_send, later.refresh_id as later_id, later.ended_at as later_ended_at
 from etl.refresh as r

@@ -86,6 +86,32 @@ def test_a_refresh_is_asked_for_and_followed(
     assert len(powerbi.tokens) == 1  # one token serves them all
 
 
+@pytest.mark.parametrize("header", ["RequestId", "x-ms-request-id", "requestid"])
+def test_the_id_stands_in_one_of_two_headers(
+    powerbi: Service, client: PowerBi, header: str
+) -> None:
+    powerbi.id_header = header
+    request_id = client.start(TARGET, Form.STANDARD)
+    assert request_id == powerbi.refreshes[0]["requestId"]
+
+
+@pytest.mark.parametrize("listed", ["aaaa-1", "BBBB-2"])
+def test_two_ids_that_differ_are_both_looked_for(
+    powerbi: Service, client: PowerBi, listed: str
+) -> None:
+    both = {"x-ms-request-id": "aaaa-1", "RequestId": "bbbb-2"}
+    powerbi.replies["POST"] = [Reply(202, None, both)]
+    request_id = client.start(TARGET, Form.STANDARD)
+    powerbi.refreshes.append({"requestId": listed, "status": "Completed"})
+    assert client.look(TARGET, Form.STANDARD, request_id) == Seen(is_over=True)
+
+
+def test_an_enhanced_refresh_is_named_by_its_location(powerbi: Service, client: PowerBi) -> None:
+    headers = {"Location": f"{powerbi.address}/x/aaaa-1?y=z", "x-ms-request-id": "bbbb-2"}
+    powerbi.replies["POST"] = [Reply(202, None, headers)]
+    assert client.start(TARGET, Form.ENHANCED) == "aaaa-1"
+
+
 @pytest.mark.parametrize(
     ("form", "end", "words"),
     [
