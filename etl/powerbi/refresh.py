@@ -18,7 +18,7 @@ import datetime as dt
 import json
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
@@ -127,11 +127,16 @@ class Refresher:
     """Sends what waits and follows what runs; keeps the client with its token between steps."""
 
     def __init__(
-        self, engine: Engine, settings: Settings, *, client: PowerBi | None = None
+        self,
+        engine: Engine,
+        settings: Settings,
+        *,
+        warn: Callable[[str], None] = lambda _: None,  # told of each refresh that failed
     ) -> None:
         self._engine = engine
         self._settings = settings
-        self._client = client
+        self._warn = warn
+        self._client: PowerBi | None = None
 
     def step(self, now: dt.datetime | None = None) -> bool:
         """Make at most one request that is due; return whether there was something to do.
@@ -152,7 +157,9 @@ class Refresher:
             else:
                 self._look(client, target, claimed, now)
         except (RefusedError, SettingsError) as error:
-            self._end(claimed, "failed", error.message, now)
+            is_sent = claimed["status"] == "running"
+            words = "it was sent, but cannot be followed: " if is_sent else ""
+            self._end(claimed, "failed", f"{words}{error.message}", now)
         except NotNowError as error:
             self._later(claimed, error.message, error.seconds, claimed["attempts"] - 1, now)
         except UnreachableError as error:
@@ -310,8 +317,8 @@ class Refresher:
                 error=words,
                 now=moment,
             )
-        level = logging.INFO if outcome == "completed" else logging.WARNING
-        logger.log(level, "refresh %s of Power BI %s: %s", claimed["refresh_id"], outcome, words)
+        if outcome == "failed":
+            self._warn(f"refresh {claimed['refresh_id']} of Power BI failed: {words}")
 
 
 def _key(claimed: Mapping[str, Any]) -> dict[str, Any]:
@@ -333,7 +340,7 @@ def look_pause(age: float) -> float:
 
 def watch(engine: Engine, settings: Settings, stop: threading.Event) -> None:
     """Step until `stop`; a database that went away is waited for."""
-    refresher = Refresher(engine, settings)
+    refresher = Refresher(engine, settings, warn=logger.warning)
     while not stop.wait(WATCH_SECONDS):
         try:
             while not stop.is_set() and refresher.step():

@@ -202,7 +202,9 @@ def test_a_token_that_expires_while_it_is_followed(bench: Bench) -> None:
     bench.step(60)
     found = bench.one(refresh_id)
     assert found["status"] == "failed"
-    assert "does not accept the service principal" in found["error"]
+    assert found["error"].startswith(
+        "it was sent, but cannot be followed: Power BI does not accept"
+    )
 
 
 def test_a_refresh_without_an_end_is_given_up(bench: Bench) -> None:
@@ -537,6 +539,7 @@ def test_the_runs_refresh_is_that_which_was_sent_in_its_place(bench: Bench) -> N
 def test_a_worker_refreshes_after_a_run_that_stays_succeeded(
     bench: Bench,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
     reply: Reply | None,
     state: str,
     words: str | None,
@@ -572,6 +575,7 @@ def test_a_worker_refreshes_after_a_run_that_stays_succeeded(
         stop.set()
         thread.join(20)
     assert not thread.is_alive()
+    assert ("of Power BI failed" in caplog.text) == (state == "failed")
     run = bench.pipeline.rows("select status, is_balanced from etl.run where run_id = :r", r=run_id)
     assert run == [("succeeded", True)]
     assert bench.pipeline.value("select count(*) from gold.transactions") == 1
