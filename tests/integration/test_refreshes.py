@@ -390,17 +390,23 @@ def test_covered_wishes_follow_to_the_refresh_that_was_sent(bench: Bench) -> Non
     assert {bench.one(one)["covered_by"] for one in (first, second)} == {third}
 
 
-def test_two_processes_send_once(bench: Bench) -> None:
+def test_while_another_process_decides_nothing_is_sent(bench: Bench) -> None:
+    refresh_id = bench.ask()
+    with bench.pipeline.engine.begin() as other:
+        assert queries.value(other, "queries/refreshes.try_lock")
+        assert not bench.step()
+    assert bench.one(refresh_id)["attempts"] == 0
+    assert bench.step()
+
+
+def test_while_another_process_sends_nothing_is_sent(bench: Bench) -> None:
     bench.ask()
+    assert bench.refresher._claim(bench.now) is not None
+    newer = bench.ask()
     other = Refresher(bench.pipeline.engine, bench.pipeline.settings)
-    threads = [
-        threading.Thread(target=one.step, args=(bench.now,)) for one in (bench.refresher, other)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(bench.service.posts) == 1
+    assert not other.step(bench.now)
+    assert bench.one(newer)["attempts"] == 0
+    assert bench.service.requests == []
 
 
 # Processes that die ---------------------------------------------------------------------
