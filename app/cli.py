@@ -782,6 +782,30 @@ def export_powerbi(
         )
 
 
+@powerbi.command("refresh")
+@click.option("--dry-run", is_flag=True, help="Send nothing; show what would be sent.")
+@click.option("--wait", is_flag=True, help="Stay until it ended; needs no worker.")
+@_json_option
+def refresh_powerbi(dry_run: bool, wait: bool, as_json: bool) -> int:
+    """Ask Power BI to refresh the dataset; a worker sends it and follows it to its end."""
+    from app import refreshing
+    from app.actions import Desk
+    from app.auth import Operator, Role
+
+    settings = settings_module.load()
+    operator = Operator(name=_actor(), role=Role.ADMIN, origin="command")
+    with _engine(settings) as opened:
+        desk = Desk(engine=opened.engine, settings=settings, operator=operator)
+        one = refreshing.ask(
+            desk, is_dry_run=dry_run, wait=wait, say=_say_first if not as_json else lambda _: None
+        )
+    if as_json:
+        print_json(one)
+    else:
+        _say(refreshing.words(one))
+    return 1 if one["state"] == "failed" else 0
+
+
 @powerbi.command("password")
 @_json_option
 def renew_reader_password(as_json: bool) -> None:

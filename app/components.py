@@ -98,6 +98,9 @@ STATES: Mapping[str, State] = {
     "active": _state("active", "event_repeat", "↻", "green", _GREEN),
     "paused": _state("paused", "pause_circle", "–", "yellow", _AMBER),
     "removed": _state("removed", "delete", "✗", "gray", _SLATE),
+    # refreshes of Power BI
+    "completed": _state("completed", "check_circle", "✓", "green", _GREEN),
+    "dry_run": _state("dry run", "science", "–", "gray", _SLATE),
     # batches
     "accepted": _state("accepted", "schedule", "○", "gray", _GREY),
     "extracted": _state("in raw", "progress_activity", "◐", "blue", _BLUE),

@@ -8,7 +8,16 @@ from typing import Any
 
 import streamlit as st
 
-from app import actions, charts, components, context, reads, run_dialogs, stopped_batches
+from app import (
+    actions,
+    charts,
+    components,
+    context,
+    reads,
+    refresh_view,
+    run_dialogs,
+    stopped_batches,
+)
 from etl import datasets
 from etl.model import RunStatus, Step
 
@@ -45,6 +54,7 @@ def show_run(run_id: int) -> None:
         # tables cost a browser more than all the rest: apart, they never hold the progress up
         components.live(every="4s")(_show_tail)(run_id)
         return
+    refresh_view.show_refresh(run_id)
     _show_files(run)
     stopped_batches.show_stopped(run["batches"])
     _show_ledger(run)

@@ -109,6 +109,14 @@ KINDS: Mapping[str, Kind] = {
             usual=60,
             is_of_feed=False,
         ),
+        Kind(
+            name="refresh_failed",
+            title="Refresh failed",
+            sentence="The newest refresh of the Power BI dataset failed",
+            message="Refresh {refresh_id} of the Power BI dataset failed: {error}",
+            over="a later refresh completed",
+            is_of_feed=False,
+        ),
     )
 }
 

@@ -6,6 +6,7 @@ import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
@@ -20,6 +21,8 @@ from etl.errors import SettingsError
 
 PREFIX = "REVENUE_"
 EMBEDDED = "embedded:"
+_GUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+_TENANT = r"^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$"
 
 
 class SecretFileSource(PydanticBaseSettingsSource):
@@ -148,11 +151,80 @@ class Settings(BaseSettings):
     demo_records: int = Field(
         default=2000, ge=1, description="sales records of the demo data on a first start"
     )
+    powerbi_refresh: Literal["off", "standard", "enhanced"] = Field(
+        default="off",
+        description="asks Power BI for a refresh after a run that changed gold: `standard` on any "
+        "capacity, `enhanced` on Premium",
+    )
+    powerbi_dry_run: bool = Field(
+        default=False,
+        description="keep what would be sent to Power BI instead of sending it",
+    )
+    powerbi_tenant_id: str | None = Field(
+        default=None,
+        pattern=_TENANT,
+        description="tenant of the service principal: its id, or a domain of it",
+    )
+    powerbi_client_id: str | None = Field(
+        default=None, pattern=_GUID, description="application (client) id of the service principal"
+    )
+    powerbi_client_secret: SecretStr | None = Field(
+        default=None, description="client secret of the service principal"
+    )
+    powerbi_workspace_id: str | None = Field(
+        default=None, pattern=_GUID, description="workspace that holds the dataset"
+    )
+    powerbi_dataset_id: str | None = Field(
+        default=None, pattern=_GUID, description="dataset (semantic model) to refresh"
+    )
+    powerbi_authority_url: str = Field(
+        default="https://login.microsoftonline.com",
+        description="where tokens are given; another one in a sovereign cloud",
+    )
+    powerbi_api_url: str = Field(
+        default="https://api.powerbi.com",
+        description="the Power BI REST API; another one in a sovereign cloud",
+    )
+    powerbi_scope: str = Field(
+        default="https://analysis.windows.net/powerbi/api/.default",
+        description="what a token is for; another one in a sovereign cloud",
+    )
+    powerbi_refreshes_a_day: int = Field(
+        default=8,
+        ge=0,
+        description="most refreshes asked for within 24 hours (shared capacity allows 8, scheduled "
+        "ones included); 0: no limit",
+    )
+    powerbi_refresh_timeout_minutes: int = Field(
+        default=300,
+        ge=1,
+        description="a refresh that has not ended by then counts as failed, minutes",
+    )
 
-    @field_validator("sql_box_url", mode="before")
+    @field_validator(
+        "sql_box_url",
+        "powerbi_tenant_id",
+        "powerbi_client_id",
+        "powerbi_client_secret",
+        "powerbi_workspace_id",
+        "powerbi_dataset_id",
+        mode="before",
+    )
     @classmethod
     def _none_when_empty(cls, value: Any) -> Any:
         return value or None
+
+    @field_validator("powerbi_authority_url", "powerbi_api_url")
+    @classmethod
+    def _encrypted(cls, value: str) -> str:
+        """Pass an address that secrets may be sent to."""
+        parts = urlsplit(value)
+        if not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError("it must be an address such as https://host")
+        is_here = parts.hostname in {"127.0.0.1", "localhost"}
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_here):
+            raise ValueError("it must begin with https://")
+        return value.rstrip("/")
 
     @field_validator("home")
     @classmethod

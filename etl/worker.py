@@ -29,6 +29,7 @@ from etl.execution import Execution
 from etl.log import RunLog
 from etl.masking import mask
 from etl.model import Progress, RunStatus, Step
+from etl.powerbi import refresh
 from etl.settings import Settings
 
 _PAUSES = (0, 0.5, 1, 2, 4, 8)  # seconds before each try
@@ -392,11 +393,15 @@ def work(
     stop: threading.Event,
     echo: Callable[[str, str], None] | None = None,
 ) -> None:
-    """Claim and run until `stop`; watch over the layers and send alerts all the while.
+    """Claim and run until `stop`; meanwhile watch over the layers, send alerts, refresh Power BI.
 
     A database that went away is waited for.
     """
-    with monitor.watching(engine, settings), alerts.watching(engine, settings):
+    with (
+        monitor.watching(engine, settings),
+        alerts.watching(engine, settings),
+        refresh.watching(engine, settings),
+    ):
         while not stop.is_set():
             try:
                 with Presence(engine, settings, "worker", told_to_stop=stop) as presence:

@@ -1415,7 +1415,7 @@ CREATE TABLE etl.alert_rule (
     updated_by text DEFAULT 'shipped'::text NOT NULL,
     removed_at timestamp with time zone,
     CONSTRAINT alert_rule_cooldown_seconds_check CHECK ((cooldown_seconds >= 0)),
-    CONSTRAINT alert_rule_kind_check CHECK ((kind = ANY (ARRAY['run_failed'::text, 'run_lost'::text, 'run_too_long'::text, 'invalid_count'::text, 'invalid_rate'::text, 'unusual_volume'::text, 'not_fresh'::text, 'ledger_broken'::text, 'process_silent'::text]))),
+    CONSTRAINT alert_rule_kind_check CHECK ((kind = ANY (ARRAY['run_failed'::text, 'run_lost'::text, 'run_too_long'::text, 'invalid_count'::text, 'invalid_rate'::text, 'unusual_volume'::text, 'not_fresh'::text, 'ledger_broken'::text, 'process_silent'::text, 'refresh_failed'::text]))),
     CONSTRAINT alert_rule_severity_check CHECK ((severity = ANY (ARRAY['warning'::text, 'error'::text]))),
     CONSTRAINT alert_rule_threshold_check CHECK ((threshold >= (0)::numeric))
 );
@@ -2443,6 +2443,160 @@ COMMENT ON COLUMN etl.migration.checksum IS 'SHA-256 of its text: a released mig
 --
 
 COMMENT ON COLUMN etl.migration.applied_at IS 'When it was applied';
+
+--
+-- Name: refresh; Type: TABLE; Schema: etl; Owner: -
+--
+
+CREATE TABLE etl.refresh (
+    refresh_id bigint NOT NULL,
+    requested_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    requested_by text NOT NULL,
+    run_id bigint,
+    data_version bigint NOT NULL,
+    form text NOT NULL,
+    status text DEFAULT 'waiting'::text NOT NULL,
+    covered_by bigint,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    workspace_id text,
+    powerbi_dataset_id text,
+    request_id text,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    error text,
+    would_send jsonb,
+    CONSTRAINT refresh_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT refresh_check CHECK (((status = 'covered'::text) = (covered_by IS NOT NULL))),
+    CONSTRAINT refresh_check1 CHECK ((covered_by <> refresh_id)),
+    CONSTRAINT refresh_check2 CHECK (((status = ANY (ARRAY['waiting'::text, 'running'::text])) = (ended_at IS NULL))),
+    CONSTRAINT refresh_check3 CHECK (((request_id IS NULL) = (started_at IS NULL))),
+    CONSTRAINT refresh_check4 CHECK (((status <> ALL (ARRAY['running'::text, 'completed'::text])) OR (request_id IS NOT NULL))),
+    CONSTRAINT refresh_check5 CHECK (((status = 'dry_run'::text) = (would_send IS NOT NULL))),
+    CONSTRAINT refresh_form_check CHECK ((form = ANY (ARRAY['standard'::text, 'enhanced'::text]))),
+    CONSTRAINT refresh_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'running'::text, 'completed'::text, 'failed'::text, 'covered'::text, 'dry_run'::text])))
+);
+
+--
+-- Name: TABLE refresh; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON TABLE etl.refresh IS 'One row a wish to refresh the Power BI dataset: the outbox of its requests and their history';
+
+--
+-- Name: COLUMN refresh.refresh_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.refresh.refresh_id IS 'Number of the refresh';
+
+--
+-- Name: COLUMN refresh.requested_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.refresh.requested_at IS 'When it was asked for';
+
+--
+-- Name: COLUMN refresh.requested_by; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.refresh.requested_by IS 'Who asked: the operator, or who asked for the run';
+
+--
+-- Name: COLUMN refresh.run_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.refresh.run_id IS 'Run that changed gold; NULL: an operator asked';
+
+--
+-- Name: COLUMN refresh.data_version; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.refresh.data_version IS 'Data version of gold that the dataset holds at least, once this completed';
+
+--
+-- Name: COLUMN refresh.form; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.refresh.form IS 'standard (any capacity) or enhanced (Premium)';
+
+--
+-- Name: COLUMN refresh.status; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.refresh.status IS 'waiting: not confirmed by the service; running: confirmed, and followed to its end; completed; failed: for good; covered: a later one was sent in its place; dry_run: nothing was sent';
+
+--
+-- Name: COLUMN refresh.covered_by; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.refresh.covered_by IS 'Refresh that was sent in its place';
+
+--
+-- Name: COLUMN refresh.attempts; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.refresh.attempts IS 'Tries in a row that failed, and the one under way; 0 after an answer';
+
+--
+-- Name: COLUMN refresh.next_attempt_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.refresh.next_attempt_at IS 'Next request to the service, not before; during a request, the end of its lease';
+
+--
+-- Name: COLUMN refresh.workspace_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.refresh.workspace_id IS 'Workspace it was sent to';
+
+--
+-- Name: COLUMN refresh.powerbi_dataset_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.refresh.powerbi_dataset_id IS 'Dataset of Power BI it was sent to';
+
+--
+-- Name: COLUMN refresh.request_id; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.refresh.request_id IS 'Its id at the service; two where the service gave two, separated by a space';
+
+--
+-- Name: COLUMN refresh.started_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.refresh.started_at IS 'When the service confirmed it';
+
+--
+-- Name: COLUMN refresh.ended_at; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.refresh.ended_at IS 'When it ended, as we learned of it';
+
+--
+-- Name: COLUMN refresh.error; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.refresh.error IS 'Why it failed, or why it still waits, in words without secrets';
+
+--
+-- Name: COLUMN refresh.would_send; Type: COMMENT; Schema: etl; Owner: -
+--
+
+COMMENT ON COLUMN etl.refresh.would_send IS 'What a dry run would have sent: method, address and body';
+
+--
+-- Name: refresh_refresh_id_seq; Type: SEQUENCE; Schema: etl; Owner: -
+--
+
+ALTER TABLE etl.refresh ALTER COLUMN refresh_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME etl.refresh_refresh_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 --
 -- Name: run; Type: TABLE; Schema: etl; Owner: -
@@ -4123,6 +4277,13 @@ ALTER TABLE ONLY etl.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (version);
 
 --
+-- Name: refresh refresh_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.refresh
+    ADD CONSTRAINT refresh_pkey PRIMARY KEY (refresh_id);
+
+--
 -- Name: run run_pkey; Type: CONSTRAINT; Schema: etl; Owner: -
 --
 
@@ -4409,6 +4570,36 @@ CREATE INDEX log_by_time ON etl.log USING btree (at, log_id);
 --
 
 CREATE INDEX log_search ON etl.log USING gin (to_tsvector('simple'::regconfig, message));
+
+--
+-- Name: refresh_covered_by; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX refresh_covered_by ON etl.refresh USING btree (covered_by) WHERE (covered_by IS NOT NULL);
+
+--
+-- Name: refresh_of_run; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX refresh_of_run ON etl.refresh USING btree (run_id) WHERE (run_id IS NOT NULL);
+
+--
+-- Name: refresh_one_at_a_time; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE UNIQUE INDEX refresh_one_at_a_time ON etl.refresh USING btree (powerbi_dataset_id) WHERE (status = 'running'::text);
+
+--
+-- Name: refresh_open; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX refresh_open ON etl.refresh USING btree (status, refresh_id) WHERE (status = ANY (ARRAY['waiting'::text, 'running'::text]));
+
+--
+-- Name: refresh_started; Type: INDEX; Schema: etl; Owner: -
+--
+
+CREATE INDEX refresh_started ON etl.refresh USING btree (powerbi_dataset_id, started_at) WHERE (started_at IS NOT NULL);
 
 --
 -- Name: run_by_again; Type: INDEX; Schema: etl; Owner: -
@@ -4741,6 +4932,20 @@ ALTER TABLE ONLY etl.incident
 
 ALTER TABLE ONLY etl.incident
     ADD CONSTRAINT incident_run_id_fkey FOREIGN KEY (run_id) REFERENCES etl.run(run_id);
+
+--
+-- Name: refresh refresh_covered_by_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.refresh
+    ADD CONSTRAINT refresh_covered_by_fkey FOREIGN KEY (covered_by) REFERENCES etl.refresh(refresh_id);
+
+--
+-- Name: refresh refresh_run_id_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -
+--
+
+ALTER TABLE ONLY etl.refresh
+    ADD CONSTRAINT refresh_run_id_fkey FOREIGN KEY (run_id) REFERENCES etl.run(run_id);
 
 --
 -- Name: run run_again_of_fkey; Type: FK CONSTRAINT; Schema: etl; Owner: -

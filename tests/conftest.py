@@ -69,6 +69,7 @@ begin
     delete from etl.batch;
     delete from dq.prediction;
     delete from dq.rule_draft;
+    delete from etl.refresh;
     delete from etl.step;
     delete from etl.run;
     delete from etl.schedule;

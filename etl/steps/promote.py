@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from etl import failpoints
 from etl.db import queries, tables
 from etl.model import Step
+from etl.powerbi import refresh
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -77,4 +78,10 @@ def promote_batches(
     queries.execute(connection, "queries/batches.move_gold_watermark")
     if touched or rolled_up:
         queries.execute(connection, "queries/batches.gold_changed", dataset=dataset.name)
+        refresh.after_run(
+            connection,
+            execution.settings,
+            actor=execution.requested_by,
+            run_id=execution.run_id,
+        )
     return touched

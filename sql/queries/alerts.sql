@@ -219,3 +219,16 @@ where
     and not exists (
         select from etl.worker as o where o.kind = n.kind and o.started_at > n.heartbeat_at
     );
+
+-- name: refresh_failed
+-- The newest refresh of the Power BI dataset that ended, when it failed.
+select
+    'Power BI' as subject, cast(null as text) as dataset, r.run_id, r.refresh_id, r.error
+from (
+    select refresh_id, run_id, status, error
+    from etl.refresh
+    where status in ('completed', 'failed')
+    order by refresh_id desc
+    limit 1
+) as r
+where r.status = 'failed';

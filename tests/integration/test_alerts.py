@@ -63,6 +63,19 @@ class Bench:
         )
         return int(channel_id)
 
+    def refresh(self, status: str, seconds: float, error: str | None = None) -> None:
+        is_sent = status == "completed"
+        self.sql(
+            "insert into etl.refresh (requested_by, data_version, form, status, error, ended_at, "
+            "request_id, started_at) values ('tester', 1, 'standard', :status, :error, :ended_at, "
+            ":request_id, :started_at)",
+            status=status,
+            error=error,
+            ended_at=None if status == "waiting" else at(seconds),
+            request_id="r1" if is_sent else None,
+            started_at=at(seconds) if is_sent else None,
+        )
+
     def run(self, status: str, seconds: float, **more: Any) -> int:
         """Insert a run; it ends (or, while it runs, began) at this second."""
         is_over = status in {"succeeded", "warned", "failed", "cancelled"}
@@ -257,6 +270,14 @@ CASES = {
         subject="scheduler on alpha",
         message="no sign of life",
     ),
+    "a failed refresh of Power BI": Case(
+        kind="refresh_failed",
+        threshold=None,
+        begin=lambda b: b.refresh("failed", 50, error="the gateway is offline"),
+        end=lambda b: b.refresh("completed", 150),
+        subject="Power BI",
+        message="of the Power BI dataset failed: the gateway is offline",
+    ),
 }
 
 
@@ -330,6 +351,11 @@ def test_a_condition_opens_one_incident_and_ends_it(
             "invalid_rate",
             0.5,
             lambda b: b.run("failed", 50, read_records=4, invalid_records=4),
+        ),
+        (
+            "refresh_failed",
+            None,
+            lambda b: [b.refresh("failed", 1), b.refresh("completed", 9), b.refresh("waiting", 9)],
         ),
     ],
 )
