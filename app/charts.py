@@ -33,6 +33,7 @@ SLICES = 6
 _LABEL_LENGTH = 18
 _LABELLED_MONTHS = 13
 _OTHERS = "Others"
+_MARGIN = {"l": 4, "r": 12, "t": 14, "b": 4}
 _DIMMED = 0.3  # what is not picked
 _LABELLED_DEGREES = 6  # a smaller slice's label would stand in its neighbour's
 _BEYOND_THE_RING, _RING_REACH = 1.1, 1.2  # of its thickness: where labels stand, where it ends
@@ -99,25 +100,23 @@ def _bars(
     kept = _limited(rows, "region", amount, count, BARS if is_across else COLUMNS)
     names = [escape(row["region"]) for row in kept]
     amounts = [float(row[amount]) for row in kept]
-    figure = go.Figure(
-        go.Bar(
-            x=amounts if is_across else names,
-            y=names if is_across else amounts,
-            orientation=orientation,
-            text=[label(row[amount], size, sign) for row in kept],
-            textposition="outside",
-            cliponaxis=False,
-            marker={"opacity": _opacities([row["region"] for row in kept], picked)},
-            # Plotly breaks on a click on labelled bars that do not say how they look unpicked
-            selected={"marker": {"opacity": 1}},
-            unselected={"marker": {"opacity": 1}},
-            customdata=_values(rows, kept, "region"),
-            hovertext=[
-                f"<b>{name}</b><br>{exact_money(row[amount])}<br>{row[count]:,} sales"
-                for name, row in zip(names, kept, strict=True)
-            ],
-            hoverinfo="text",
-        )
+    drawn = go.Bar(
+        x=amounts if is_across else names,
+        y=names if is_across else amounts,
+        orientation=orientation,
+        text=[label(row[amount], size, sign) for row in kept],
+        textposition="outside",
+        cliponaxis=False,
+        marker={"opacity": _opacities([row["region"] for row in kept], picked)},
+        # Plotly breaks on a click on labelled bars that do not say how they look unpicked
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 1}},
+        customdata=_values(rows, kept, "region"),
+        hovertext=[
+            f"<b>{name}</b><br>{exact_money(row[amount])}<br>{row[count]:,} sales"
+            for name, row in zip(names, kept, strict=True)
+        ],
+        hoverinfo="text",
     )
     categories = {
         "type": "category",
@@ -132,13 +131,15 @@ def _bars(
         "visible": False,
         "range": [0, max(amounts, default=0) * (1.22 if is_across else 1.1) or 1],
     }
-    figure.update_layout(
-        # a lone bar stays a bar
-        bargap=max(0.35, 1 - 0.17 * len(kept)),
-        xaxis=values if is_across else categories,
-        yaxis={**categories, "autorange": "reversed"} if is_across else values,
+    return go.Figure(
+        drawn,
+        layout(
+            # a lone bar stays a bar
+            bargap=max(0.35, 1 - 0.17 * len(kept)),
+            xaxis=values if is_across else categories,
+            yaxis={**categories, "autorange": "reversed"} if is_across else values,
+        ),
     )
-    return _finished(figure)
 
 
 def sales_over_time(
@@ -154,50 +155,50 @@ def sales_over_time(
         labels = [text if place in shown else "" for place, text in enumerate(labels)]
     words = {"year": "%Y", "month": "%b %Y", "day": "%a %d %b %Y"}[level]
     starts = [row["start"] for row in filled]
-    figure = go.Figure(
-        go.Scatter(
-            x=starts,
-            y=amounts,
-            mode="lines+markers+text",
-            line={"width": 2.5},
-            marker={
-                "size": 8 if len(filled) < 60 else 6,
-                "opacity": [
-                    1.0 if picked is None or picked.start <= start <= picked.end else _DIMMED
-                    for start in starts
-                ],
-            },
-            customdata=[start.isoformat() for start in starts],
-            text=labels,
-            textposition=_beside_the_line(amounts),
-            textfont={"size": 10},
-            cliponaxis=False,
-            hovertext=[
-                f"<b>{row['start']:{words}}</b><br>{exact_money(row['total_sales'])}<br>"
-                f"{row['transactions']:,} sales"
-                for row in filled
+    drawn = go.Scatter(
+        x=starts,
+        y=amounts,
+        mode="lines+markers+text",
+        line={"width": 2.5},
+        marker={
+            "size": 8 if len(filled) < 60 else 6,
+            "opacity": [
+                1.0 if picked is None or picked.start <= start <= picked.end else _DIMMED
+                for start in starts
             ],
-            hoverinfo="text",
-        )
+        },
+        customdata=[start.isoformat() for start in starts],
+        text=labels,
+        textposition=_beside_the_line(amounts),
+        textfont={"size": 10},
+        cliponaxis=False,
+        hovertext=[
+            f"<b>{row['start']:{words}}</b><br>{exact_money(row['total_sales'])}<br>"
+            f"{row['transactions']:,} sales"
+            for row in filled
+        ],
+        hoverinfo="text",
     )
     ticks = _ticks(max(amounts, default=0.0))
     few = len(filled) <= _LABELLED_MONTHS
-    figure.update_layout(
-        xaxis={
-            "type": "date",
-            "tickformat": {"year": "%Y", "month": "%b\n%Y", "day": "%d\n%b %Y"}[level],
-            "dtick": {"year": "M12", "month": "M1" if few else None, "day": None}[level],
-            "autotickangles": [0, 90],
-            "showgrid": False,
-        },
-        yaxis={
-            "range": [0, ticks[-1] * 1.12],
-            "tickmode": "array",
-            "tickvals": ticks,
-            "ticktext": [label(Decimal(str(tick)), size, sign) for tick in ticks],
-        },
+    return go.Figure(
+        drawn,
+        layout(
+            xaxis={
+                "type": "date",
+                "tickformat": {"year": "%Y", "month": "%b\n%Y", "day": "%d\n%b %Y"}[level],
+                "dtick": {"year": "M12", "month": "M1" if few else None, "day": None}[level],
+                "autotickangles": [0, 90],
+                "showgrid": False,
+            },
+            yaxis={
+                "range": [0, ticks[-1] * 1.12],
+                "tickmode": "array",
+                "tickvals": ticks,
+                "ticktext": [label(Decimal(str(tick)), size, sign) for tick in ticks],
+            },
+        ),
     )
-    return _finished(figure)
 
 
 def loyalty_points(rows: Sequence[Row], picked: Sequence[str] = ()) -> go.Figure:
@@ -210,82 +211,80 @@ def loyalty_points(rows: Sequence[Row], picked: Sequence[str] = ()) -> go.Figure
     widths = [360 * row["loyalty_points"] / total for row in kept]
     middles = [end - width / 2 for end, width in zip(accumulate(widths), widths, strict=True)]
     opacities = _opacities([row["region"] for row in kept], picked)
-    figure = go.Figure(
-        [
-            go.Barpolar(
-                r=[1],
-                theta=[middle],
-                width=[width],
-                name=name,
-                marker={"opacity": opacity, "line": {"width": 0}},
-                selected={"marker": {"opacity": 1}},
-                unselected={"marker": {"opacity": 1}},
-                customdata=[value],
-                hovertext=(
-                    f"<b>{escape(row['region'])}</b><br>{row['loyalty_points']:,} points<br>"
-                    f"{row['customers']:,} customers"
-                ),
-                hoverinfo="text",
-            )
-            for row, name, value, middle, width, opacity in zip(
-                kept,
-                _short([row["region"] for row in kept]),
-                _values(rows, kept, "region"),
-                middles,
-                widths,
-                opacities,
-                strict=True,
-            )
-        ]
-    )
+    slices = [
+        go.Barpolar(
+            r=[1],
+            theta=[middle],
+            width=[width],
+            name=name,
+            marker={"opacity": opacity, "line": {"width": 0}},
+            selected={"marker": {"opacity": 1}},
+            unselected={"marker": {"opacity": 1}},
+            customdata=[value],
+            hovertext=(
+                f"<b>{escape(row['region'])}</b><br>{row['loyalty_points']:,} points<br>"
+                f"{row['customers']:,} customers"
+            ),
+            hoverinfo="text",
+        )
+        for row, name, value, middle, width, opacity in zip(
+            kept,
+            _short([row["region"] for row in kept]),
+            _values(rows, kept, "region"),
+            middles,
+            widths,
+            opacities,
+            strict=True,
+        )
+    ]
     labelled = [
         (middle, f"{row['loyalty_points'] / total:.1%}")
         for row, middle, width in zip(kept, middles, widths, strict=True)
         if width >= _LABELLED_DEGREES
     ]
-    figure.add_trace(
-        go.Scatterpolar(
-            r=[_BEYOND_THE_RING] * len(labelled),
-            theta=[middle for middle, _ in labelled],
-            text=[words for _, words in labelled],
-            textposition=[_beside_the_ring(middle) for middle, _ in labelled],
-            mode="text",
-            cliponaxis=False,
-            showlegend=False,
-            hoverinfo="skip",
-        )
+    shares = go.Scatterpolar(
+        r=[_BEYOND_THE_RING] * len(labelled),
+        theta=[middle for middle, _ in labelled],
+        text=[words for _, words in labelled],
+        textposition=[_beside_the_ring(middle) for middle, _ in labelled],
+        mode="text",
+        cliponaxis=False,
+        showlegend=False,
+        hoverinfo="skip",
     )
-    _finished(figure, has_legend=True)
-    figure.update_layout(
-        dragmode="zoom",  # in every other mode Plotly tells of no click around a pole
-        margin={"t": 24},
-        polar={
-            "hole": 0.45,
-            "bgcolor": "rgba(0,0,0,0)",
-            "radialaxis": {"visible": False, "range": [0, _RING_REACH]},
-            "angularaxis": {"visible": False, "direction": "clockwise", "rotation": 90},
-        },
-        annotations=[
-            {
-                "text": f"<b>{sum(row['loyalty_points'] for row in kept):,}</b><br>points",
+    return go.Figure(
+        [*slices, shares],
+        layout(
+            has_legend=True,
+            dragmode="zoom",  # in every other mode Plotly tells of no click around a pole
+            margin={**_MARGIN, "t": 24},
+            polar={
+                "hole": 0.45,
+                "bgcolor": "rgba(0,0,0,0)",
+                "radialaxis": {"visible": False, "range": [0, _RING_REACH]},
+                "angularaxis": {"visible": False, "direction": "clockwise", "rotation": 90},
+            },
+            annotations=[
+                {
+                    "text": f"<b>{sum(row['loyalty_points'] for row in kept):,}</b><br>points",
+                    "x": 0.5,
+                    "y": 0.5,
+                    "xanchor": "center",
+                    "yanchor": "middle",
+                    "showarrow": False,
+                }
+            ],
+            legend={
+                "orientation": "h",
                 "x": 0.5,
-                "y": 0.5,
                 "xanchor": "center",
-                "yanchor": "middle",
-                "showarrow": False,
-            }
-        ],
-        legend={
-            "orientation": "h",
-            "x": 0.5,
-            "xanchor": "center",
-            "y": -0.12,
-            "yanchor": "top",
-            "itemclick": False,
-            "itemdoubleclick": False,
-        },
+                "y": -0.12,
+                "yanchor": "top",
+                "itemclick": False,
+                "itemdoubleclick": False,
+            },
+        ),
     )
-    return figure
 
 
 def _beside_the_ring(degrees: float) -> str:
@@ -350,29 +349,28 @@ class Bar:
 
 def run_timeline(bars: Sequence[Bar]) -> go.Figure:
     """Draw one bar a step over the seconds of its run, the first on top."""
-    figure = go.Figure(
-        go.Bar(
-            y=[bar.name for bar in bars],
-            x=[bar.seconds for bar in bars],
-            base=[bar.start for bar in bars],
-            orientation="h",
-            marker={"color": [bar.colour for bar in bars], "cornerradius": 4},
-            text=[_short_seconds(bar.seconds) for bar in bars],
-            textposition="outside",
-            cliponaxis=False,
-            hovertext=[f"<b>{escape(bar.name)}</b><br>{escape(bar.words)}" for bar in bars],
-            hoverinfo="text",
-        )
+    drawn = go.Bar(
+        y=[bar.name for bar in bars],
+        x=[bar.seconds for bar in bars],
+        base=[bar.start for bar in bars],
+        orientation="h",
+        marker={"color": [bar.colour for bar in bars], "cornerradius": 4},
+        text=[_short_seconds(bar.seconds) for bar in bars],
+        textposition="outside",
+        cliponaxis=False,
+        hovertext=[f"<b>{escape(bar.name)}</b><br>{escape(bar.words)}" for bar in bars],
+        hoverinfo="text",
     )
     end = max((bar.start + bar.seconds for bar in bars), default=0.0)
-    figure.update_layout(
-        bargap=0.45,
-        xaxis={"range": [0, end * 1.12 or 1], "ticksuffix": " s", "showgrid": True},
-        yaxis={"autorange": "reversed", "showgrid": False, "ticks": ""},
+    return go.Figure(
+        drawn,
+        layout(
+            bargap=0.45,
+            xaxis={"range": [0, end * 1.12 or 1], "ticksuffix": " s", "showgrid": True},
+            yaxis={"autorange": "reversed", "showgrid": False, "ticks": ""},
+            height=52 + 38 * max(len(bars), 1),
+        ),
     )
-    _finished(figure)
-    figure.update_layout(height=52 + 38 * max(len(bars), 1))
-    return figure
 
 
 def _short_seconds(seconds: float) -> str:
@@ -386,30 +384,26 @@ def record_flow(run: Mapping[str, Any]) -> go.Figure:
     shown = [0, *(target for _, target, _, _ in links)]
     place = {node: number for number, node in enumerate(shown)}
     colours = [_TEXT_BLUE, *(colour for _, _, _, colour in links)]
-    figure = go.Figure(
-        go.Sankey(
-            arrangement="snap",
-            textfont={"size": 12, "shadow": "none"},
-            node={
-                "label": [f"{_FLOW_NAMES[node]} {counts[node]:,}" for node in shown],
-                "color": colours,
-                "pad": 22,
-                "thickness": 14,
-                "line": {"width": 0},
-                "hovertemplate": "%{label}<extra></extra>",
-            },
-            link={
-                "source": [place[source] for source, _, _, _ in links],
-                "target": [place[target] for _, target, _, _ in links],
-                "value": [run[column] for _, _, column, _ in links],
-                "color": [_see_through(colour) for _, _, _, colour in links],
-                "hovertemplate": "%{source.label} → %{target.label}<extra></extra>",
-            },
-        )
+    drawn = go.Sankey(
+        arrangement="snap",
+        textfont={"size": 12, "shadow": "none"},
+        node={
+            "label": [f"{_FLOW_NAMES[node]} {counts[node]:,}" for node in shown],
+            "color": colours,
+            "pad": 22,
+            "thickness": 14,
+            "line": {"width": 0},
+            "hovertemplate": "%{label}<extra></extra>",
+        },
+        link={
+            "source": [place[source] for source, _, _, _ in links],
+            "target": [place[target] for _, target, _, _ in links],
+            "value": [run[column] for _, _, column, _ in links],
+            "color": [_see_through(colour) for _, _, _, colour in links],
+            "hovertemplate": "%{source.label} → %{target.label}<extra></extra>",
+        },
     )
-    _finished(figure)
-    figure.update_layout(height=230, margin={"l": 4, "r": 4, "t": 10, "b": 10})
-    return figure
+    return go.Figure(drawn, layout(height=230, margin={"l": 4, "r": 4, "t": 10, "b": 10}))
 
 
 def _see_through(colour: str) -> str:
@@ -419,58 +413,60 @@ def _see_through(colour: str) -> str:
 
 def run_durations(runs: Sequence[Mapping[str, Any]], colours: Mapping[str, str]) -> go.Figure:
     """Draw how long each run took, in the colour of its status; oldest first, seconds."""
-    figure = go.Figure(
-        go.Bar(
-            x=[f"#{run['run_id']}" for run in runs],
-            y=[run["seconds"] for run in runs],
-            marker={"color": [colours[run["status"]] for run in runs], "cornerradius": 3},
-            hovertext=[
-                f"<b>Run {run['run_id']}</b> {escape(run['status'])}<br>"
-                f"{_short_seconds(run['seconds'])}"
-                for run in runs
-            ],
-            hoverinfo="text",
-        )
+    drawn = go.Bar(
+        x=[f"#{run['run_id']}" for run in runs],
+        y=[run["seconds"] for run in runs],
+        marker={"color": [colours[run["status"]] for run in runs], "cornerradius": 3},
+        hovertext=[
+            f"<b>Run {run['run_id']}</b> {escape(run['status'])}<br>"
+            f"{_short_seconds(run['seconds'])}"
+            for run in runs
+        ],
+        hoverinfo="text",
     )
-    return _trend(figure, suffix=" s")
+    return _trend([drawn], suffix=" s")
 
 
 def run_volumes(runs: Sequence[Mapping[str, Any]]) -> go.Figure:
     """Draw the records that each run read, the invalid ones on top; oldest first."""
-    figure = go.Figure()
-    for name, colour, counts in (
+    parts = (
         (
             "Valid or superseded",
             _GOOD,
             [run["read_records"] - run["invalid_records"] for run in runs],
         ),
         ("Invalid", _BAD, [run["invalid_records"] for run in runs]),
-    ):
-        figure.add_bar(
-            x=[f"#{run['run_id']}" for run in runs],
-            y=counts,
-            name=name,
-            marker={"color": colour, "cornerradius": 3},
-            hovertext=[
-                f"<b>Run {run['run_id']}</b><br>{run['read_records']:,} read<br>"
-                f"{run['invalid_records']:,} invalid"
-                for run in runs
-            ],
-            hoverinfo="text",
-        )
-    figure.update_layout(barmode="stack")
-    return _trend(figure)
-
-
-def _trend(figure: go.Figure, *, suffix: str = "") -> go.Figure:
-    figure.update_layout(
-        bargap=0.3,
-        xaxis={"type": "category", "showgrid": False, "nticks": 8, "tickangle": 0},
-        yaxis={"rangemode": "tozero", "nticks": 4, "ticksuffix": suffix},
     )
-    _finished(figure)
-    figure.update_layout(height=150)
-    return figure
+    return _trend(
+        [
+            go.Bar(
+                x=[f"#{run['run_id']}" for run in runs],
+                y=counts,
+                name=name,
+                marker={"color": colour, "cornerradius": 3},
+                hovertext=[
+                    f"<b>Run {run['run_id']}</b><br>{run['read_records']:,} read<br>"
+                    f"{run['invalid_records']:,} invalid"
+                    for run in runs
+                ],
+                hoverinfo="text",
+            )
+            for name, colour, counts in parts
+        ]
+    )
+
+
+def _trend(traces: Sequence[Any], *, suffix: str = "") -> go.Figure:
+    return go.Figure(
+        traces,
+        layout(
+            height=150,
+            bargap=0.3,
+            barmode="stack",
+            xaxis={"type": "category", "showgrid": False, "nticks": 8, "tickangle": 0},
+            yaxis={"rangemode": "tozero", "nticks": 4, "ticksuffix": suffix},
+        ),
+    )
 
 
 # What-if --------------------------------------------------------------------------------
@@ -486,21 +482,19 @@ def money_changes(
     names = [escape(name) for name, _ in groups]
     amounts = [float(change) for _, change in groups]
     is_across = orientation == "h"
-    figure = go.Figure(
-        go.Bar(
-            x=amounts if is_across else names,
-            y=names if is_across else amounts,
-            orientation=orientation,
-            marker={
-                "color": [_GOOD if amount >= 0 else _BAD for amount in amounts],
-                "cornerradius": 3,
-            },
-            hovertext=[
-                f"<b>{name}</b><br>{change:+,.2f} {escape(unit)}"
-                for name, (_, change) in zip(names, groups, strict=True)
-            ],
-            hoverinfo="text",
-        )
+    drawn = go.Bar(
+        x=amounts if is_across else names,
+        y=names if is_across else amounts,
+        orientation=orientation,
+        marker={
+            "color": [_GOOD if amount >= 0 else _BAD for amount in amounts],
+            "cornerradius": 3,
+        },
+        hovertext=[
+            f"<b>{name}</b><br>{change:+,.2f} {escape(unit)}"
+            for name, (_, change) in zip(names, groups, strict=True)
+        ],
+        hoverinfo="text",
     )
     categories = {
         "type": "category",
@@ -511,12 +505,14 @@ def money_changes(
         "ticks": "",
     }
     values = {"tickformat": "~s", "nticks": 5, "zeroline": True}
-    figure.update_layout(
-        bargap=max(0.35, 1 - 0.17 * len(groups)),
-        xaxis=values if is_across else categories,
-        yaxis={**categories, "autorange": "reversed"} if is_across else values,
+    return go.Figure(
+        drawn,
+        layout(
+            bargap=max(0.35, 1 - 0.17 * len(groups)),
+            xaxis=values if is_across else categories,
+            yaxis={**categories, "autorange": "reversed"} if is_across else values,
+        ),
     )
-    return _finished(figure)
 
 
 def every_period(rows: Sequence[Row], level: Level = "month") -> list[Row]:
@@ -595,17 +591,21 @@ def _ticks(largest: float) -> list[float]:
     return [step * place for place in range(math.ceil(largest / step) + 1)]
 
 
-def _finished(figure: go.Figure, *, has_legend: bool = False) -> go.Figure:
-    layout: dict[str, Any] = {
+def layout(*, has_legend: bool = False, **own: Any) -> dict[str, Any]:
+    """Return what all figures share, with what is a figure's own; its axes do not move."""
+    axes: dict[str, Any] = {
+        name: {**own[name], "fixedrange": True, "zeroline": False}
+        for name in ("xaxis", "yaxis")
+        if name in own
+    }
+    return {
         "height": HEIGHT,
-        "margin": {"l": 4, "r": 12, "t": 14, "b": 4},
+        "margin": _MARGIN,
         "showlegend": has_legend,
         "dragmode": False,
         "clickmode": "event+select",
         "hoverlabel": {"align": "left"},
         "uniformtext": {"minsize": 9, "mode": "show"},
+        **own,
+        **axes,
     }
-    figure.update_layout(**layout)
-    figure.update_xaxes(fixedrange=True, zeroline=False)
-    figure.update_yaxes(fixedrange=True, zeroline=False)
-    return figure

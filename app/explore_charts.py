@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from app.charts import _finished, _short
+from app.charts import _short, layout
 from app.explore import Answer, Key, Mark
 from app.metrics import DIMENSION_BY_NAME, Dimension, Metric, Number, format_exact, format_value
 
@@ -93,12 +93,16 @@ def chart(kind: Kind, answer: Answer, metric: Metric) -> tuple[go.Figure, str]:
                 hoverinfo="text",
                 **({"marker": {"color": _BEFORE}} if is_before else {}),
             )
-    _lay_out(figure, metric, names, is_across=is_across, count=len(series))
-    if answer.question.columns is not None and kind == "bar" and metric.is_additive:
-        figure.update_layout(barmode="stack")
-    _finished(figure, has_legend=len(series) > 1)
+    is_stacked = answer.question.columns is not None and kind == "bar" and metric.is_additive
     height = 90 + 26 * len(rows) * (1 if metric.is_additive else max(1, len(series) // 2))
-    figure.update_layout(height=min(max(260, height), 900) if is_across else 340)
+    figure.update_layout(
+        layout(
+            has_legend=len(series) > 1,
+            height=min(max(260, height), 900) if is_across else 340,
+            **({"barmode": "stack"} if is_stacked else {}),
+            **_axes(metric, names, is_across=is_across, count=len(series)),
+        )
+    )
     return figure, " ".join(filter(None, (left_out, note)))
 
 
@@ -182,9 +186,8 @@ def _series(
     return [*series, ("All others", others)], ""
 
 
-def _lay_out(
-    figure: go.Figure, metric: Metric, names: Sequence[str], *, is_across: bool, count: int
-) -> None:
+def _axes(metric: Metric, names: Sequence[str], *, is_across: bool, count: int) -> dict[str, Any]:
+    """Return the layout's part that depends on what is drawn."""
     step = max(1, len(names) // 24)
     ticks = list(range(0, len(names), 1 if is_across else step))
     categories: dict[str, Any] = {
@@ -204,18 +207,18 @@ def _lay_out(
     }
     if is_across:
         categories["range"] = categories["range"][::-1]
-    figure.update_layout(
-        bargap=max(0.3, 1 - 0.17 * len(names)) if count == 1 else 0.25,
-        xaxis=values if is_across else categories,
-        yaxis=categories if is_across else values,
-        legend={
+    return {
+        "bargap": max(0.3, 1 - 0.17 * len(names)) if count == 1 else 0.25,
+        "xaxis": values if is_across else categories,
+        "yaxis": categories if is_across else values,
+        "legend": {
             "orientation": "h",
             "traceorder": "normal",
             "y": 1.02,
             "yanchor": "bottom",
             "x": 0,
         },
-    )
+    }
 
 
 def _heat_map(answer: Answer, metric: Metric) -> tuple[go.Figure, str]:
@@ -255,24 +258,25 @@ def _heat_map(answer: Answer, metric: Metric) -> tuple[go.Figure, str]:
     step = max(1, len(columns) // 24)
     ticks = list(range(0, len(columns), step))
     figure.update_layout(
-        xaxis={
-            "tickmode": "array",
-            "tickvals": ticks,
-            "ticktext": [_short(across)[place] for place in ticks],
-            "showgrid": False,
-            "ticks": "",
-        },
-        yaxis={
-            "tickmode": "array",
-            "tickvals": _places(rows),
-            "ticktext": _short(down),
-            "autorange": "reversed",
-            "showgrid": False,
-            "ticks": "",
-        },
+        layout(
+            height=min(max(240, 80 + 30 * len(rows)), 900),
+            xaxis={
+                "tickmode": "array",
+                "tickvals": ticks,
+                "ticktext": [_short(across)[place] for place in ticks],
+                "showgrid": False,
+                "ticks": "",
+            },
+            yaxis={
+                "tickmode": "array",
+                "tickvals": _places(rows),
+                "ticktext": _short(down),
+                "autorange": "reversed",
+                "showgrid": False,
+                "ticks": "",
+            },
+        )
     )
-    _finished(figure)
-    figure.update_layout(height=min(max(240, 80 + 30 * len(rows)), 900))
     return figure, " ".join(filter(None, (left_out, also)))
 
 

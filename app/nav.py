@@ -49,6 +49,7 @@ SCREENS = (
     Screen(name="dashboard", title="Dashboard", icon=":material/monitoring:", group="Analyse"),
     Screen(name="explain", title="Explain a number", icon=":material/quiz:", group="Analyse"),
     Screen(name="explore", title="Explore", icon=":material/query_stats:", group="Analyse"),
+    Screen(name="powerbi", title="Power BI", icon=":material/bar_chart:", group="Connect"),
     Screen(name="health", title="Health & audit", icon=":material/ecg_heart:", group="Govern"),
 )
 

@@ -32,7 +32,7 @@ def _show(run_id: int, was_open: bool) -> None:
         components.state_badge(found["state"])
         st.space("stretch")
         if found["state"] == "failed":
-            _show_button()
+            show_button("Ask again")
     moments = {"requested": "requested_at", "started": "started_at", "ended": "ended_at"}
     st.caption(
         components.escape(" · ".join(_facts(found))),
@@ -100,14 +100,15 @@ def _show_wait(found: dict[str, Any]) -> None:
         st.info(components.escape(words), icon=":material/hourglass_top:")
 
 
-def _show_button() -> None:
+def show_button(label: str) -> None:
+    """Show a button that asks for a refresh; nothing while refreshes are off."""
     if context.settings().powerbi_refresh == "off":
         return
     if st.button(
-        "Ask again",
+        label,
         icon=":material/sync:",
         key="refresh_again",
-        help="Asks Power BI for another refresh, which holds what this run brought as well",
+        help="Asks Power BI for a refresh, which holds all that gold holds then",
     ):
         with components.reporting("The refresh cannot be asked for"):
             refresh_id = powerbi.refresh_now(context.desk())

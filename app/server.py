@@ -13,7 +13,7 @@ from typing import Any
 import streamlit as st
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -44,6 +44,11 @@ _WARM = (
 )
 
 
+_SCRIPTS = "/static/js/"
+_STATIC = Path(st.__file__).parent / "static" / "static" / "js"
+_NAMES = frozenset(file.name for file in _STATIC.glob("*.js"))
+
+
 class SecurityHeaders:
     """Adds the headers that keep data from being framed, sniffed or sent elsewhere."""
 
@@ -61,6 +66,32 @@ class SecurityHeaders:
             await send(message)
 
         await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+class HeldScripts:
+    """Answers Streamlit's own scripts from memory: their names change with what they hold.
+
+    A browser that comes for the first time asks for 130 of them, 10 MB, while its page is made.
+    Streamlit reads each in slices, in threads that the page then waits for.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.held: dict[str, Response] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"] if scope["type"] == "http" else ""
+        if not path.startswith(_SCRIPTS) or scope["method"] != "GET":
+            await self.app(scope, receive, send)
+            return
+        found = self.held.get(path)
+        if found is None and (file := _STATIC / path.removeprefix(_SCRIPTS)).name in _NAMES:
+            found = self.held[path] = Response(
+                file.read_bytes(),
+                media_type="text/javascript",
+                headers={"cache-control": "public, immutable, max-age=31536000"},
+            )
+        await (found or self.app)(scope, receive, send)
 
 
 def health(request: Request) -> JSONResponse:
@@ -90,7 +121,7 @@ app = st.App(
     Path(__file__).with_name("main.py"),
     lifespan=lifespan,
     routes=[Route("/api/health", health)],
-    middleware=[Middleware(SecurityHeaders)],
+    middleware=[Middleware(SecurityHeaders), Middleware(HeldScripts)],
 )
 
 

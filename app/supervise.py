@@ -23,7 +23,7 @@ from types import FrameType
 from sqlalchemy import Engine
 
 from etl import generate, runs
-from etl.db import queries, reporting
+from etl.db import queries
 from etl.db.connect import Database, database
 from etl.errors import RevenueError, SettingsError
 from etl.settings import PREFIX, Settings
@@ -116,8 +116,12 @@ def up(settings: Settings, *, demo: bool, browser: bool, say: Callable[[str], No
             f"{PREFIX}PORT": str(settings.port),
             EXIT_WITH_PARENT: "1",
         }
-        if settings.sql_box_url is None and reporting.SQL_BOX.name in opened.reader_urls:
-            environment[f"{PREFIX}SQL_BOX_URL"] = opened.reader_urls[reporting.SQL_BOX.name]
+        for role, given in (
+            ("sql_box", settings.sql_box_url),
+            ("bi_reader", settings.bi_reader_url),
+        ):
+            if given is None and role in opened.reader_urls:
+                environment[f"{PREFIX}{role.upper()}_URL"] = opened.reader_urls[role]
         children = [Child(name, [name], environment) for name in ("web", "worker", "scheduler")]
         demo_runs = _queue_demo(settings, opened.engine, say) if demo else []
         try:

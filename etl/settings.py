@@ -65,6 +65,11 @@ class Settings(BaseSettings):
         description="`postgresql://sql_box:password@host/database`: the role that the SQL box of "
         "*Explore* reads gold as; made by `revenue migrate` where it may, by itself when embedded",
     )
+    bi_reader_url: SecretStr | None = Field(
+        default=None,
+        description="`postgresql://bi_reader:password@host/database`: the role that the page *Power BI* "
+        "checks the connection as; by itself when embedded",
+    )
     home: Path = Field(
         default_factory=Path.cwd,
         description="folder of `data/`, `logs/` and the embedded `database/`; the current folder",
@@ -203,6 +208,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         "sql_box_url",
+        "bi_reader_url",
         "powerbi_tenant_id",
         "powerbi_client_id",
         "powerbi_client_secret",

@@ -333,7 +333,15 @@ def show_footer(page: Shown, name: str, rows: Sequence[Row]) -> None:
     st.caption(line if note is None else f"{components.escape(note)}  \n{line}")
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         show_explain(metric, page.report.chosen)
-        with st.popover("Details", icon=":material/table:", type="tertiary"):
+        details = st.popover(
+            "Details",
+            icon=":material/table:",
+            type="tertiary",
+            key=f"details_{name}",
+            on_change="rerun",  # what nobody looks at is not made
+        )
+    if details.open:
+        with details:
             st.caption(dashboard.tie(name, page.report))
             trust.show_strip(metric, page.report.chosen, found)
             if rows:

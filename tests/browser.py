@@ -32,6 +32,7 @@ PAGES = (
     "dashboard",
     "explain",
     "explore",
+    "powerbi",
     "health",
 )
 

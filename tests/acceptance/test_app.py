@@ -79,6 +79,14 @@ def test_health_and_headers(app: App) -> None:
         assert json.load(answer)["status"] == "ok"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert "frame-ancestors 'self'" in answer.headers["Content-Security-Policy"]
+    script = next((Path(st.__file__).parent / "static" / "static" / "js").glob("PlotlyChart.*.js"))
+    for _ in range(2):  # read, and from memory
+        with urllib.request.urlopen(f"{app.url}/static/js/{script.name}", timeout=5) as answer:
+            assert answer.read() == script.read_bytes()
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert "immutable" in answer.headers["Cache-Control"]
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{app.url}/static/js/..%2f..%2findex.html", timeout=5)
     listening = [
         connection.laddr.ip
         for process in app.family()

@@ -66,8 +66,20 @@ def filled(clean: Engine) -> Engine:
     return clean
 
 
-def dashboard(**query: str | list[str]) -> AppTest:
+TILES = (
+    "sales_by_region",
+    "monthly_sales",
+    "loyalty_points_by_region",
+    "top_products",
+    "high_value_sales_by_region",
+)
+
+
+def dashboard(*, details: bool = False, **query: str | list[str]) -> AppTest:
+    """Open the page; `details` opens those of every tile."""
     page = AppTest.from_file(str(MAIN), default_timeout=30)
+    for tile in TILES if details else ():
+        page.session_state[f"details_{tile}"] = True
     for name, value in query.items():
         page.query_params[name] = value
     page.switch_page("../pages/dashboard.py").run()
@@ -114,7 +126,7 @@ def test_the_cards_show_every_kpi(filled: Engine) -> None:
 
 
 def test_every_tile_ties_out_with_both_numbers(filled: Engine) -> None:
-    shown = captions(dashboard())
+    shown = captions(dashboard(details=True))
     assert shown.count("✓ ties out] · parts") == 5
     assert shown.count("✓ ties out] · :material/schedule:") == 5  # on the tile itself
     assert shown.count(r"parts \$2,800.00 = Total Sales \$2,800.00") == 3
@@ -259,7 +271,7 @@ def test_hostile_names_are_shown_as_text(filled: Engine) -> None:
         )
         connection.execute(text("update gold.customers set region = :name"), {"name": HOSTILE})
         gold_changed(connection)
-    page = dashboard(region=HOSTILE)
+    page = dashboard(region=HOSTILE, details=True)
     assert page.multiselect(key="region").value == [HOSTILE]
     assert cards(page)["Total Sales"] == "$2.8K"
     assert "<b>Bold" not in html(page)
@@ -281,7 +293,7 @@ def test_new_data_is_shown_without_a_refresh_button(filled: Engine) -> None:
 
 
 def test_each_chart_has_a_table_with_the_same_figures(filled: Engine) -> None:
-    page = dashboard()
+    page = dashboard(details=True)
     tables = [table.value for table in page.dataframe if "share" not in table.value]
     assert [list(table.columns) for table in tables] == [
         ["region", "total_sales", "transactions"],
@@ -331,7 +343,7 @@ def test_a_pick_finer_than_what_the_trend_shows_is_let_go(filled: Engine) -> Non
     assert cards(page)["Total Sales"] == "$2.8K"
     assert "does not tie out" not in captions(page)
     assert "Yearly Sales Trend" in [heading.value for heading in page.subheader]
-    page = dashboard(by="Year", pick_period="2023")
+    page = dashboard(by="Year", pick_period="2023", details=True)
     assert cards(page)["Total Sales"] == "$1.3K"
     assert captions(page).count("✓ ties out] · parts") == 5
 
@@ -342,7 +354,7 @@ def test_a_picked_period_that_the_data_does_not_have_is_let_go(filled: Engine, p
 
 
 def test_picks_filter_the_other_tiles_and_show_as_chips(filled: Engine) -> None:
-    page = dashboard(pick_region="North", pick_home=["North", "Nowhere"])
+    page = dashboard(pick_region="North", pick_home=["North", "Nowhere"], details=True)
     assert cards(page)["Total Sales"] == "$1.5K"
     assert cards(page)["Customers"] == "1"  # those of the home region
     region = figures(page)[0]["data"][0]
