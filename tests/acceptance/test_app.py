@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
 import psutil
 import pytest
+import streamlit as st
 from playwright.sync_api import Page, Request, expect
 
 from tests.acceptance.conftest import environment, revenue
@@ -85,7 +87,7 @@ def test_health_and_headers(app: App) -> None:
             assert answer.read() == script.read_bytes()
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
             assert "immutable" in answer.headers["Cache-Control"]
-    with pytest.raises(urllib.error.HTTPError, match="404"):
+    with pytest.raises(urllib.error.HTTPError, match="400"):
         urllib.request.urlopen(f"{app.url}/static/js/..%2f..%2findex.html", timeout=5)
     listening = [
         connection.laddr.ip
