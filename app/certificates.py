@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -101,8 +101,8 @@ def make(folder: Path, hosts: Sequence[str], *, days: int = DAYS, if_needed: boo
             certificate = _issue(folder, authority, named, now, days)
     except OSError as error:
         raise CertificateError(
-            f"{error.filename or folder} cannot be used: {error.strerror}; choose another folder, or "
-            "start as who owns it"
+            f"{error.filename or folder} cannot be used ({error.strerror}): it must be a folder that "
+            "you may write, with room in it"
         ) from error
     return Made(
         authority=folder / "ca.crt",
@@ -178,7 +178,12 @@ def _new_authority(certificate_file: Path, key_file: Path, now: dt.datetime) -> 
     )
     # Never onto a file, not even one that another process has made since.
     _write_new(key_file, _key_text(key), mode=0o600)
-    _write_new(certificate_file, _text(certificate), mode=0o644)
+    try:
+        _write_new(certificate_file, _text(certificate), mode=0o644)
+    except OSError:
+        key_file.unlink()  # nobody has seen it; half an authority would stop every later try
+        certificate_file.unlink(missing_ok=True)
+        raise
     return _Pair(certificate=certificate, key=key)
 
 
@@ -186,7 +191,7 @@ def _read_authority(certificate_file: Path, key_file: Path) -> _Pair:
     try:
         certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
         key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
-    except (ValueError, TypeError) as error:  # TypeError: it wants a password
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: a password
         raise CertificateError(
             f"{certificate_file} and {key_file.name} cannot be read: they must be PEM, the key RSA and "
             "without a password"
@@ -211,7 +216,7 @@ def _present(
         key = serialization.load_pem_private_key(
             (folder / "server.key").read_bytes(), password=None
         )
-    except (FileNotFoundError, ValueError, TypeError):
+    except (FileNotFoundError, ValueError, TypeError, UnsupportedAlgorithm):
         return None
     will_do = (
         key.public_key() == certificate.public_key()
@@ -323,6 +328,8 @@ def _key_text(key: rsa.RSAPrivateKey) -> bytes:
 def _write_new(file: Path, content: bytes, *, mode: int) -> None:
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as opened:
         opened.write(content)
+        opened.flush()
+        os.fsync(opened.fileno())
 
 
 def _replace(file: Path, content: bytes, *, mode: int) -> None:

@@ -297,7 +297,7 @@ def _beside_the_ring(degrees: float) -> str:
 
 
 def sparkline(amounts: Sequence[float], words: str) -> str:
-    """Return the line of a card as an HTML image; `words` are what it tells, of ours.
+    """Return the line of two or more amounts as an HTML image; `words` are what it tells, of ours.
 
     Streamlit's own sparkline would load one chart library more.
     """

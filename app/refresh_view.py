@@ -11,7 +11,7 @@ from app import components, context, reads
 from app.actions import powerbi
 from etl.settings import PREFIX
 
-_OPEN = frozenset({"waiting", "running"})
+OPEN = frozenset({"waiting", "running"})
 
 
 def show_refresh(run_id: int) -> None:
@@ -19,13 +19,13 @@ def show_refresh(run_id: int) -> None:
     found = _read(run_id)
     if found is None:
         return
-    is_open = found["state"] in _OPEN
+    is_open = found["state"] in OPEN
     components.live(every="4s" if is_open else None)(_show)(run_id, is_open)
 
 
 def _show(run_id: int, was_open: bool) -> None:
     found = _read(run_id)
-    if found is None or (found["state"] in _OPEN) != was_open:
+    if found is None or (found["state"] in OPEN) != was_open:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.subheader("Power BI", width="content")
@@ -81,7 +81,7 @@ def _show_reason(found: dict[str, Any]) -> None:
                 "Power BI holds what this run brought as well.",
                 icon=":material/check_circle:",
             )
-    elif found["state"] in _OPEN:
+    elif found["state"] in OPEN:
         _show_wait(found)
 
 
@@ -93,7 +93,8 @@ def _show_wait(found: dict[str, Any]) -> None:
             "switched on again."
         )
     elif reads.value("queries/runs.worker_heartbeat") is None:
-        words = "A worker sends it, and none is running: revenue worker starts one."
+        does = "sends" if found["state"] == "waiting" else "follows"
+        words = f"A worker {does} it, and none is running: revenue worker starts one."
     elif words and found["next_attempt_at"] > dt.datetime.now(dt.UTC):
         words = f"{words}. Next try {components.ago(found['next_attempt_at'])}."
     if words:
@@ -113,3 +114,4 @@ def show_button(label: str) -> None:
         with components.reporting("The refresh cannot be asked for"):
             refresh_id = powerbi.refresh_now(context.desk())
             st.toast(f"Refresh {refresh_id} waits to be sent", icon=":material/sync:")
+            st.rerun()

@@ -84,10 +84,11 @@ class HeldScripts:
         if not path.startswith(_SCRIPTS) or scope["method"] != "GET":
             await self.app(scope, receive, send)
             return
-        found = self.held.get(path)
-        if found is None and (file := _STATIC / path.removeprefix(_SCRIPTS)).name in _NAMES:
-            found = self.held[path] = Response(
-                file.read_bytes(),
+        name = path.removeprefix(_SCRIPTS)
+        found = self.held.get(name)
+        if found is None and name in _NAMES:  # whatever else is asked for is Streamlit's matter
+            found = self.held[name] = Response(
+                (_STATIC / name).read_bytes(),
                 media_type="text/javascript",
                 headers={"cache-control": "public, immutable, max-age=31536000"},
             )

@@ -23,7 +23,7 @@ from types import FrameType
 from sqlalchemy import Engine
 
 from etl import generate, runs
-from etl.db import queries
+from etl.db import queries, reporting
 from etl.db.connect import Database, database
 from etl.errors import RevenueError, SettingsError
 from etl.settings import PREFIX, Settings
@@ -116,13 +116,18 @@ def up(settings: Settings, *, demo: bool, browser: bool, say: Callable[[str], No
             f"{PREFIX}PORT": str(settings.port),
             EXIT_WITH_PARENT: "1",
         }
-        for role, given in (
-            ("sql_box", settings.sql_box_url),
-            ("bi_reader", settings.bi_reader_url),
-        ):
-            if given is None and role in opened.reader_urls:
-                environment[f"{PREFIX}{role.upper()}_URL"] = opened.reader_urls[role]
-        children = [Child(name, [name], environment) for name in ("web", "worker", "scheduler")]
+        readers = {
+            f"{PREFIX}{role.upper()}_URL": opened.reader_urls[role]
+            for role, given in (
+                (reporting.SQL_BOX.name, settings.sql_box_url),
+                (reporting.BI_READER.name, settings.bi_reader_url),
+            )
+            if given is None and role in opened.reader_urls
+        }
+        children = [
+            Child("web", ["web"], {**environment, **readers}),
+            *(Child(name, [name], environment) for name in ("worker", "scheduler")),
+        ]
         demo_runs = _queue_demo(settings, opened.engine, say) if demo else []
         try:
             for child in children:

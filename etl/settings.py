@@ -232,6 +232,11 @@ class Settings(BaseSettings):
             raise ValueError("it must begin with https://")
         return value.rstrip("/")
 
+    @field_validator("powerbi_workspace_id", "powerbi_dataset_id")
+    @classmethod
+    def _one_spelling(cls, value: str | None) -> str | None:
+        return value and value.lower()
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:

@@ -143,7 +143,8 @@ def show_check() -> None:
 def show_access(access: Access) -> None:
     with st.container(border=True, gap="small"):
         verdict = (
-            ":green[:material/check_circle:] **Reads gold, and nothing else**"
+            f":green[:material/check_circle:] **Gold is read; {len(access.attempts)} attempts at more were "
+            "refused**"
             if access.is_right
             else ":red[:material/error:] **May do more than read gold**"
         )
@@ -183,10 +184,21 @@ def show_access(access: Access) -> None:
 
 def show_refreshes() -> None:
     st.subheader("Last run and last refresh")
-    fresh = figures.freshness()
-    latest, newest = (
-        next(iter(reads.rows(f"queries/refreshes.{name}")), None) for name in ("latest", "newest")
-    )
+    newest = read_newest()
+    is_open = newest is not None and newest["status"] in refresh_view.OPEN
+    components.live(every="4s" if is_open else None)(show_ages)(is_open)
+
+
+def read_newest() -> dict[str, Any] | None:
+    return next(iter(reads.rows("queries/refreshes.newest")), None)
+
+
+def show_ages(was_open: bool) -> None:
+    fresh, newest = figures.freshness(), read_newest()
+    if (newest is not None and newest["status"] in refresh_view.OPEN) != was_open:
+        st.rerun()
+    dataset = context.settings().powerbi_dataset_id
+    latest = next(iter(reads.rows("queries/refreshes.latest", powerbi_dataset_id=dataset)), None)
     is_off = context.settings().powerbi_refresh == "off"
     with st.grid(2, min_column_width=260, gap="small"):
         with st.container(border=True, height="stretch", gap="xsmall"):
@@ -195,9 +207,7 @@ def show_refreshes() -> None:
         with st.container(border=True, height="stretch", gap="xsmall"):
             st.markdown("**Power BI**")
             show_latest(latest, fresh.data_version, is_off=is_off)
-            if newest is not None and (
-                latest is None or newest["refresh_id"] > latest["refresh_id"]
-            ):
+            if newest is not None and newest["status"] != "completed":
                 show_newest(newest)
             if not is_off:
                 refresh_view.show_button("Refresh now")

@@ -10,6 +10,7 @@ from psycopg2 import errors, sql
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from etl.db import queries
 from etl.db.reporting import SCHEMA
 from etl.errors import DatabaseError
 from etl.masking import mask
@@ -39,12 +40,13 @@ class Access:
     rows: dict[str, int]
     attempts: tuple[Attempt, ...]
     statement_timeout: str  # as PostgreSQL writes it; "0" is none
+    is_mere_reader: bool  # by its rights and attributes in the catalogue
     seconds: float
 
     @property
     def is_right(self) -> bool:
-        """Tell whether gold can be read and nothing else be done."""
-        return all(attempt.is_refused for attempt in self.attempts)
+        """Tell whether gold can be read, each attempt at more was refused, and no right is left over."""
+        return self.is_mere_reader and all(attempt.is_refused for attempt in self.attempts)
 
 
 def check(url: str) -> Access:
@@ -70,6 +72,8 @@ def check(url: str) -> Access:
         with connection.cursor() as cursor:
             cursor.execute("show statement_timeout")
             [timeout] = cursor.fetchone() or ("0",)
+            cursor.execute(queries.load("queries/reporting")["is_mere_reader"])
+            [is_mere_reader] = cursor.fetchone() or (False,)
             cursor.execute("set local statement_timeout = %s", [f"{_STATEMENT_SECONDS}s"])
             rows = {}
             for table in TABLES:
@@ -88,6 +92,7 @@ def check(url: str) -> Access:
             rows=rows,
             attempts=attempts,
             statement_timeout=timeout,
+            is_mere_reader=is_mere_reader,
             seconds=time.monotonic() - started,
         )
     except psycopg2.Error as error:

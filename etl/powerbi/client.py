@@ -269,12 +269,11 @@ class PowerBi:
             self._token = ""
             answer = self._authorised(method, path, body)
         if answer.status == 401:
-            self._token = ""
+            said, self._token = self._said(answer), ""  # in this order: no word shows the token
             raise RefusedError(
                 "Power BI does not accept the service principal (401), although its token is new: "
                 "an administrator allows service principals to call the APIs in the tenant settings; "
-                f"check {PREFIX}POWERBI_TENANT_ID and {PREFIX}POWERBI_SCOPE as well"
-                f"{self._said(answer)}"
+                f"check {PREFIX}POWERBI_TENANT_ID and {PREFIX}POWERBI_SCOPE as well{said}"
             )
         self._leave_alone(answer, "Power BI")
         return answer
@@ -327,6 +326,7 @@ class PowerBi:
         **content: Any,
     ) -> _Answer:
         import requests  # noqa: PLC0415 - slow; most processes never ask
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
         try:
             # `auth` also keeps requests from looking for passwords in ~/.netrc
@@ -343,14 +343,15 @@ class PowerBi:
                 return _Answer(
                     status=response.status_code, headers=response.headers, json=_json(text)
                 )
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, HTTPError, OSError) as error:
             host = url.split("/")[2]
             raise UnreachableError(f"{host} cannot be reached ({type(error).__name__})") from None
 
     def _read(self, response: Any) -> bytes:
         until = self._clock() + READ_SECONDS
         text = b""
-        for part in response.iter_content(65_536):
+        # as much as has come: a server that drips is noticed in time
+        while part := response.raw.read1(65_536, decode_content=True):
             text += part
             if len(text) > _ANSWER_BYTES or self._clock() > until:
                 raise UnreachableError("the answer of Power BI is too long, or comes too slowly")
@@ -483,7 +484,7 @@ def _service_words(found: Mapping[str, Any]) -> str:
         for one in (messages if isinstance(messages, list) else [])
         if isinstance(one, dict) and str(one.get("type", "Error")).lower() == "error"
     ]
-    detail = _json(str(found.get("serviceExceptionJson") or "").encode())
+    detail = _json(str(found.get("serviceExceptionJson") or "").encode(errors="replace"))
     if isinstance(detail, dict):
         said += [str(detail.get("errorDescription") or ""), str(detail.get("errorCode") or "")]
     return "; ".join(dict.fromkeys(one for one in said if one))

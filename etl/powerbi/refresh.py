@@ -169,6 +169,16 @@ class Refresher:
             else:
                 seconds = max(error.seconds or 0.0, pause(claimed["attempts"]))
                 self._later(claimed, error.message, seconds, claimed["attempts"], now)
+        except Exception as error:
+            if is_lost_connection(error):
+                raise
+            # a mistake of ours must not hold up every later refresh for ever
+            logger.exception("refresh %s", claimed["refresh_id"])
+            words = f"it cannot be handled here ({type(error).__name__}); the log says more"
+            if claimed["attempts"] >= MOST_ATTEMPTS:
+                self._end(claimed, "failed", words, now)
+            else:
+                self._later(claimed, words, pause(claimed["attempts"]), claimed["attempts"], now)
         return True
 
     def _connected(self) -> PowerBi:

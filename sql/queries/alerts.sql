@@ -228,7 +228,7 @@ from (
     select refresh_id, run_id, status, error
     from etl.refresh
     where status in ('completed', 'failed')
-    order by refresh_id desc
+    order by ended_at desc, refresh_id desc
     limit 1
 ) as r
 where r.status = 'failed';

@@ -168,8 +168,9 @@ left join lateral (
     from etl.refresh as l
     where
         l.status = 'completed'
-        and l.refresh_id > coalesce(r.covered_by, r.refresh_id)
-    order by l.refresh_id desc
+        and l.data_version >= r.data_version
+        and l.ended_at >= coalesce(c.ended_at, r.ended_at)
+    order by l.ended_at desc
     limit 1
 ) as later on coalesce(c.status, r.status) = 'failed'
 where r.run_id = :run_id
@@ -177,13 +178,19 @@ order by r.refresh_id desc
 limit 1;
 
 -- name: latest
--- The last refresh that completed: its data version, and when it ended; durations in seconds.
+-- The last refresh of a dataset, or of any where none is named, that completed: its data version, and when
+-- it ended; durations in seconds.
 select
     refresh_id, run_id, data_version, form, powerbi_dataset_id, started_at, ended_at,
     extract(epoch from ended_at - started_at)::float as seconds
 from etl.refresh
-where status = 'completed'
-order by refresh_id desc
+where
+    status = 'completed'
+    and (
+        cast(:powerbi_dataset_id as text) is null
+        or powerbi_dataset_id = cast(:powerbi_dataset_id as text)
+    )
+order by ended_at desc, refresh_id desc
 limit 1;
 
 -- name: newest

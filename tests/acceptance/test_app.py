@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -87,8 +86,6 @@ def test_health_and_headers(app: App) -> None:
             assert answer.read() == script.read_bytes()
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
             assert "immutable" in answer.headers["Cache-Control"]
-    with pytest.raises(urllib.error.HTTPError, match="400"):
-        urllib.request.urlopen(f"{app.url}/static/js/..%2f..%2findex.html", timeout=5)
     listening = [
         connection.laddr.ip
         for process in app.family()

@@ -24,7 +24,7 @@ from etl import settings as settings_module
 from etl.db import queries
 from etl.errors import SettingsError
 from etl.powerbi import refresh
-from etl.powerbi.client import CALLS, CONNECT_SECONDS, READ_SECONDS
+from etl.powerbi.client import PowerBi
 from etl.powerbi.refresh import LEASE_SECONDS, MOST_ATTEMPTS, Refresher
 from tests.conftest import Pipeline
 from tests.powerbi_service import SECRET, WORKSPACE, Reply, Service, error, service
@@ -130,7 +130,7 @@ def test_a_refresh_goes_from_the_wish_to_its_end(bench: Bench, form: str) -> Non
     assert ended["ended_at"] == bench.now
     assert not bench.step(3600)
     assert len(bench.service.posts) == 1
-    assert bench.query("latest")["refresh_id"] == refresh_id
+    assert bench.query("latest", powerbi_dataset_id=None)["refresh_id"] == refresh_id
     assert bench.query("newest")["status"] == "completed"
 
 
@@ -155,7 +155,7 @@ def test_a_failed_refresh_says_what_the_service_says(bench: Bench) -> None:
     assert found["status"] == "failed"
     assert found["error"] == "it failed in Power BI: The gateway is offline"
     assert not bench.step(3600)
-    assert bench.query("latest") is None
+    assert bench.query("latest", powerbi_dataset_id=None) is None
 
 
 @pytest.mark.parametrize("kind", ["seconds", "moment"])
@@ -459,8 +459,42 @@ def test_an_answer_after_the_lease_changes_nothing(bench: Bench) -> None:
     assert bench.one(refresh_id)["status"] == "running"
 
 
-def test_a_lease_outlives_every_request() -> None:
-    assert LEASE_SECONDS > CALLS * (CONNECT_SECONDS + 2 * READ_SECONDS)
+def test_a_mistake_of_ours_holds_up_no_later_refresh_for_ever(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refresh_id = bench.ask()
+    bench.step()
+
+    def look(*_: object) -> None:
+        raise ValueError("a mistake")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PowerBi, "look", look)
+        for _ in range(MOST_ATTEMPTS):
+            assert bench.step(900)
+    found = bench.one(refresh_id)
+    assert found["status"] == "failed"
+    assert "cannot be handled here (ValueError)" in found["error"]
+    bench.service.finish("Completed")
+    newer = bench.ask()
+    assert bench.step()
+    assert bench.one(newer)["status"] == "running"
+
+
+def test_the_last_refresh_is_that_which_ended_last(bench: Bench) -> None:
+    with bench.pipeline.engine.begin() as connection:
+        for number, minutes in ((1, 5), (2, 1)):  # the first wish was committed and sent later
+            connection.execute(
+                text(
+                    "insert into etl.refresh (requested_by, data_version, form, status, request_id, "
+                    "started_at, ended_at, powerbi_dataset_id) values ('a', :number, 'standard', "
+                    "'completed', 'r', now(), now() + :minutes * interval '1 minute', 'd')"
+                ),
+                {"number": 3 - number, "minutes": minutes},
+            )
+    assert bench.query("latest", powerbi_dataset_id=None)["data_version"] == 2
+    assert bench.query("latest", powerbi_dataset_id="d")["data_version"] == 2
+    assert bench.query("latest", powerbi_dataset_id="another") is None
 
 
 # Dry run --------------------------------------------------------------------------------
@@ -531,7 +565,7 @@ def test_the_runs_refresh_is_that_which_was_sent_in_its_place(bench: Bench) -> N
     bench.finish()
     first = bench.query("of_run", run_id=runs[0])
     assert (first["state"], first["later_id"]) == ("failed", later)
-    assert bench.query("latest")["data_version"] == second["data_version"]
+    assert bench.query("latest", powerbi_dataset_id=None)["data_version"] == second["data_version"]
 
 
 @pytest.mark.parametrize(

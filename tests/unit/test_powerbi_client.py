@@ -363,11 +363,18 @@ def test_a_wrong_secret_is_named_and_never_shown(
     assert "abcd" not in repr(client._access)
 
 
+@pytest.mark.parametrize("statuses", [(400,), (401, 401)])
 def test_a_token_that_the_service_repeats_is_not_shown(
-    powerbi: Service, client: PowerBi, caplog: pytest.LogCaptureFixture
+    powerbi: Service,
+    client: PowerBi,
+    caplog: pytest.LogCaptureFixture,
+    statuses: tuple[int, ...],
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    powerbi.replies["POST"] = [Reply(400, error("Bad", "Bearer planted-token-1 is bad"))]
+    powerbi.replies["POST"] = [
+        Reply(status, error("Bad", f"Bearer planted-token-{place} is bad"))
+        for place, status in enumerate(statuses, start=1)
+    ]
     with pytest.raises(RefusedError) as caught:
         client.start(TARGET, Form.STANDARD)
     assert "planted-token" not in caught.value.message + caplog.text
