@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import streamlit as st
@@ -54,9 +55,13 @@ SCREENS = (
 )
 
 
-def page(name: str, *, badge: str = "") -> StreamlitPage:
-    """Return the page called `name`, for st.switch_page and st.page_link."""
-    screen = next(screen for screen in SCREENS if screen.name == name)
+@cache
+def page(name: str) -> StreamlitPage:
+    """Return the page called `name`, for st.switch_page and st.page_link; a dashboard links 15 times."""
+    return _made(next(screen for screen in SCREENS if screen.name == name))
+
+
+def _made(screen: Screen, *, badge: str = "") -> StreamlitPage:
     return st.Page(
         _PAGES / f"{screen.name}.py",
         title=f"{screen.title} {badge}".rstrip(),
@@ -73,7 +78,7 @@ def pages() -> dict[str, list[StreamlitPage]]:
     badges = {"invalid_records": f":gray-badge[{shown}]"} if count else {}
     groups: dict[str, list[StreamlitPage]] = {}
     for screen in SCREENS:
-        listed = page(screen.name, badge=badges.get(screen.name, ""))
+        listed = _made(screen, badge=badges.get(screen.name, ""))
         groups.setdefault(screen.group, []).append(listed)
     return groups
 
