@@ -114,6 +114,7 @@ class Seen:
     """How far a refresh is."""
 
     is_over: bool
+    is_known: bool = True  # the service has heard of it; not at once after the request
     error: str | None = None  # why it failed; None while it runs, and when it completed
 
 
@@ -230,8 +231,8 @@ class PowerBi:
         """
         if form is Form.ENHANCED:
             answer = self._call("GET", f"{target.path}/{quote(request_id, safe='')}")
-            if answer.status == 404:  # it is not to be seen at once
-                return Seen(is_over=False)
+            if answer.status == 404:
+                return Seen(is_over=False, is_known=False)
             found: Mapping[str, Any] = answer.json if isinstance(answer.json, dict) else {}
         else:
             answer = self._call("GET", f"{target.path}?$top={_HISTORY}")

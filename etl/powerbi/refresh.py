@@ -51,6 +51,7 @@ LEASE_SECONDS = 60.0 + CALLS * (CONNECT_SECONDS + 2 * READ_SECONDS)
 FIRST_PAUSE_SECONDS = 15.0
 LONGEST_PAUSE_SECONDS = 900.0
 MOST_ATTEMPTS = 8  # that failed one after another
+UNKNOWN_SECONDS = 900.0  # that Power BI may take to show a refresh that it took
 GIVE_UP_HOURS = 48  # a wish that still waits
 _STOP_SECONDS = 3.0  # for a request that is on its way
 
@@ -268,7 +269,13 @@ class Refresher:
             with self._engine.connect() as connection:
                 moment = now or queries.value(connection, "queries/refreshes.now")
             age = (moment - claimed["started_at"]).total_seconds()
-            self._later(claimed, None, look_pause(age), 0, now)
+            if seen.is_known or age < UNKNOWN_SECONDS:
+                self._later(claimed, None, look_pause(age), 0, now)
+            else:
+                words = (
+                    "Power BI does not know it (404): was the dataset deleted, or its id changed?"
+                )
+                self._end(claimed, "failed", words, now)
         elif seen.error is None:
             self._end(claimed, "completed", None, now)
         else:

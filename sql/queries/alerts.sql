@@ -221,13 +221,14 @@ where
     );
 
 -- name: refresh_failed
--- The newest refresh of the Power BI dataset that ended, when it failed.
+-- The newest refresh of the Power BI dataset that ended, when it failed; a dry run that lacks a setting ends as it
+-- is asked for, and is no news.
 select
     'Power BI' as subject, cast(null as text) as dataset, r.run_id, r.refresh_id, r.error
 from (
     select refresh_id, run_id, status, error
     from etl.refresh
-    where status in ('completed', 'failed')
+    where status in ('completed', 'failed') and ended_at <> requested_at
     order by ended_at desc, refresh_id desc
     limit 1
 ) as r

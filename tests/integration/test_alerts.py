@@ -357,6 +357,14 @@ def test_a_condition_opens_one_incident_and_ends_it(
             None,
             lambda b: [b.refresh("failed", 1), b.refresh("completed", 9), b.refresh("waiting", 9)],
         ),
+        (  # a dry run that lacks a setting ends as it is asked for
+            "refresh_failed",
+            None,
+            lambda b: [
+                b.refresh("failed", 50),
+                b.sql("update etl.refresh set requested_at = ended_at"),
+            ],
+        ),
     ],
 )
 def test_what_is_well_is_no_incident(

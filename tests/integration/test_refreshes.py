@@ -459,6 +459,19 @@ def test_an_answer_after_the_lease_changes_nothing(bench: Bench) -> None:
     assert bench.one(refresh_id)["status"] == "running"
 
 
+def test_a_refresh_that_the_service_forgot_is_given_up_early(bench: Bench) -> None:
+    bench.set(powerbi_refresh="enhanced")
+    refresh_id = bench.ask()
+    bench.step()
+    bench.service.refreshes.clear()  # the dataset was deleted meanwhile
+    assert bench.step(60)
+    assert bench.one(refresh_id)["status"] == "running"
+    assert bench.step(900)
+    found = bench.one(refresh_id)
+    assert found["status"] == "failed"
+    assert "does not know it (404)" in found["error"]
+
+
 def test_a_mistake_of_ours_holds_up_no_later_refresh_for_ever(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
