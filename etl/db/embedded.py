@@ -47,6 +47,7 @@ HOST = "127.0.0.1"
 PORTS = range(20_000, 32_000)  # below what systems hand out to outgoing connections
 LOG_LIMIT_BYTES = 10 * 1024 * 1024
 FAST_SHUTDOWN_SECONDS = 30.0
+CLEANING_SECONDS = 5.0
 ATTEMPTS = 20  # each but the first because the one before met a passing obstacle
 CURE = "Cure what the last lines name, then start again."
 NOT_YET = re.compile(
@@ -314,12 +315,10 @@ class EmbeddedServer:
 
     def _create_cluster(self, password: str, say: Callable[[str], None]) -> None:
         say("creating the database (first start)")
-        with tempfile.TemporaryDirectory(
-            prefix="setup-", dir=self.directory, ignore_cleanup_errors=True
-        ) as folder:
-            handed_over, made = Path(folder, "password"), Path(folder, "data")
+        with _passing_folder(self.directory) as folder:
+            handed_over, made = folder / "password", folder / "data"
             _write(handed_over, password)
-            for path in (Path(folder), handed_over):
+            for path in (folder, handed_over):
                 self._give(path)
             command = [str(binary("initdb")), "-D", str(made), "-U", NAME, "-E", "UTF8"]
             command += ["--auth=scram-sha-256", f"--pwfile={handed_over}", "--locale=C"]
@@ -588,6 +587,21 @@ def _is_free(port: int) -> bool:
             probe.bind((HOST, port))
             return port != 0
     return False
+
+
+@contextmanager
+def _passing_folder(parent: Path) -> Iterator[Path]:
+    """Yield a new folder and remove it; the next start removes what is left of it even then."""
+    folder = Path(tempfile.mkdtemp(prefix="setup-", dir=parent))
+    try:
+        yield folder
+    finally:
+        until = time.monotonic() + CLEANING_SECONDS
+        shutil.rmtree(folder, ignore_errors=True)
+        # after Ctrl-C a child of the killed initdb may still write for a moment
+        while folder.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _read(path: Path) -> str:
