@@ -115,6 +115,19 @@ def test_a_role_that_may_write_is_found_and_nothing_is_changed(
     assert check(reader_url).rows["products"] == 1
 
 
+def test_a_right_that_no_attempt_needs_is_found(clean: Engine, reader_url: str) -> None:
+    with clean.begin() as connection:
+        connection.execute(text("alter role bi_reader createdb"))
+    try:
+        found = check(reader_url)
+    finally:
+        with clean.begin() as connection:
+            connection.execute(text("alter role bi_reader nocreatedb"))
+    assert all(one.is_refused for one in found.attempts)
+    assert not found.is_right
+    assert check(reader_url).is_right
+
+
 def test_a_wrong_password_is_said_without_it(reader_url: str) -> None:
     wrong = reader_url.replace(password(reader_url), "another-password")
     with pytest.raises(DatabaseError, match="password authentication failed") as raised:
