@@ -788,7 +788,7 @@ def export_powerbi(
 @_json_option
 def refresh_powerbi(dry_run: bool, wait: bool, as_json: bool) -> int:
     """Ask Power BI to refresh the dataset; a worker sends it and follows it to its end."""
-    from app import refreshing
+    from app import powerbi_refresh
     from app.actions import Desk
     from app.auth import Operator, Role
 
@@ -796,13 +796,13 @@ def refresh_powerbi(dry_run: bool, wait: bool, as_json: bool) -> int:
     operator = Operator(name=_actor(), role=Role.ADMIN, origin="command")
     with _engine(settings) as opened:
         desk = Desk(engine=opened.engine, settings=settings, operator=operator)
-        one = refreshing.ask(
+        one = powerbi_refresh.ask(
             desk, is_dry_run=dry_run, wait=wait, say=_say_first if not as_json else lambda _: None
         )
     if as_json:
         print_json(one)
     else:
-        _say(refreshing.words(one))
+        _say(powerbi_refresh.words(one))
     return 1 if one["state"] == "failed" else 0
 
 

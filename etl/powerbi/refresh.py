@@ -192,7 +192,7 @@ class Refresher:
         with self._engine.begin() as connection:
             if not queries.value(connection, "queries/refreshes.try_lock"):
                 return None
-            moment = now or queries.value(connection, "queries/refreshes.now")
+            moment = now or _present(connection)
             running = queries.row(
                 connection,
                 "queries/refreshes.claim_running",
@@ -247,7 +247,7 @@ class Refresher:
     ) -> None:
         request_id = client.start(target, Form(claimed["form"]))
         with self._engine.begin() as connection:
-            moment = now or queries.value(connection, "queries/refreshes.now")
+            moment = now or _present(connection)
             queries.execute(
                 connection,
                 "queries/refreshes.accepted",
@@ -267,7 +267,7 @@ class Refresher:
         seen = client.look(target, Form(claimed["form"]), claimed["request_id"])
         if not seen.is_over:
             with self._engine.connect() as connection:
-                moment = now or queries.value(connection, "queries/refreshes.now")
+                moment = now or _present(connection)
             age = (moment - claimed["started_at"]).total_seconds()
             if seen.is_known or age < UNKNOWN_SECONDS:
                 self._later(claimed, None, look_pause(age), 0, now)
@@ -290,7 +290,7 @@ class Refresher:
         now: dt.datetime | None,
     ) -> None:
         with self._engine.begin() as connection:
-            moment = now or queries.value(connection, "queries/refreshes.now")
+            moment = now or _present(connection)
             late = self._too_late(claimed, moment)
             if late is None:
                 queries.execute(
@@ -324,7 +324,7 @@ class Refresher:
         self, claimed: Mapping[str, Any], outcome: str, words: str | None, now: dt.datetime | None
     ) -> None:
         with self._engine.begin() as connection:
-            moment = now or queries.value(connection, "queries/refreshes.now")
+            moment = now or _present(connection)
             queries.execute(
                 connection,
                 "queries/refreshes.ended",
@@ -336,6 +336,12 @@ class Refresher:
             )
         if outcome == "failed":
             self._warn(f"refresh {claimed['refresh_id']} of Power BI failed: {words}")
+
+
+def _present(connection: Connection) -> dt.datetime:
+    """Return the moment on the clock that every process shares."""
+    moment: dt.datetime = queries.value(connection, "queries/refreshes.now")
+    return moment
 
 
 def _key(claimed: Mapping[str, Any]) -> dict[str, Any]:

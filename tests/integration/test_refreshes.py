@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
 
-from app import cli, refreshing
+from app import cli, powerbi_refresh
 from app.actions import Desk
 from app.actions.powerbi import refresh_now
 from app.auth import ForbiddenError, Operator, Role
@@ -689,12 +689,12 @@ def test_waiting_needs_no_worker(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(refresh, "look_pause", lambda _: 0.0)
     bench.service.ends_at_once = True
     said: list[str] = []
-    found = refreshing.ask(
+    found = powerbi_refresh.ask(
         bench.desk(), is_dry_run=False, wait=True, say=said.append, sleep=lambda _: None
     )
     assert [line.split()[2].strip(";") for line in said] == ["waits", "runs"]
     assert found["state"] == "completed"
-    assert refreshing.words(found) == f"refresh {found['refresh_id']} completed"
+    assert powerbi_refresh.words(found) == f"refresh {found['refresh_id']} completed"
 
 
 def test_the_command(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -724,7 +724,7 @@ def test_the_command(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_refresh_in_words(change: dict[str, Any], said: str) -> None:
     one = {"refresh_id": 7, "covered_by": None, "error": None, "request_id": None}
-    assert refreshing.words(one | change) == said
+    assert powerbi_refresh.words(one | change) == said
 
 
 def test_a_thread_is_there_only_when_it_is_on(
