@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection, text
@@ -32,18 +31,25 @@ ODD = "list or object"
 
 VALUE_SHOWN = 100  # characters
 PATTERN_SHOWN = 60
-_NUMBER = r"^\s*[-+]?[0-9]+([.,][0-9]+)?\s*%?\s*$"
-_TEXT = (
-    (r"\p{Nd}{5,}", "9+"),
-    (r"\p{Nd}", "9"),
-    (r"[\p{Ll}\p{Lt}\p{Lm}\p{Lo}]{2,}", "a+"),
-    (r"[\p{Ll}\p{Lt}\p{Lm}\p{Lo}]", "a"),
-    (r"\p{Lu}{2,}", "A+"),
-    (r"\p{Lu}", "A"),
-    (r"\s+", " "),
-)
 _MOST_WORTH = 1e15
 _CHUNK = 10_000
+_NUMBER = r"^\s*[-+]?[0-9]+([.,][0-9]+)?\s*%?\s*$"
+
+
+def _text_patterns(digit: str, small: str, capital: str) -> tuple[tuple[str, str], ...]:
+    return (
+        (f"{digit}{{5,}}", "9+"),
+        (digit, "9"),
+        (f"{small}{{2,}}", "a+"),
+        (small, "a"),
+        (f"{capital}{{2,}}", "A+"),
+        (capital, "A"),
+        (r"\s+", " "),
+    )
+
+
+_OF_ASCII = _text_patterns("[0-9]", "[a-z]", "[A-Z]")
+_OF_ANY_TEXT = _text_patterns(r"\p{Nd}", r"[\p{Ll}\p{Lt}\p{Lm}\p{Lo}]", r"\p{Lu}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,18 +77,25 @@ def patterns(values: pa.StringArray, odd: NDArray[np.bool_] | None = None) -> pa
     In other texts up to four digits stay apart, so that a date is seen: 31/12/2023 is 99/99/9999;
     longer runs are 9+. A letter is a or A, several a+ or A+.
     """
-    values = shown(values)
+    encoded = shown(values).dictionary_encode("encode")  # mostly the same few values
+    found = _patterns(encoded.dictionary).take(encoded.indices)
+    if odd is not None:
+        found = pc.if_else(pa.array(odd), ODD, found)
+    return found
+
+
+def _patterns(values: pa.StringArray) -> pa.StringArray:
     as_number = pc.replace_substring_regex(values, pattern="[0-9]+", replacement="9")
     is_number = pc.match_substring_regex(values, _NUMBER)
     as_text = values
-    if pc.any(pc.invert(is_number)).as_py():  # compiling what follows costs milliseconds
-        for wanted, replacement in _TEXT:
+    if pc.any(pc.invert(is_number)).as_py():
+        # compiling the letters of all languages takes longer than all the rest
+        is_ascii = pc.all(pc.string_is_ascii(values)).as_py()
+        for wanted, replacement in _OF_ASCII if is_ascii else _OF_ANY_TEXT:
             as_text = pc.replace_substring_regex(as_text, pattern=wanted, replacement=replacement)
     found = pc.if_else(is_number, as_number, as_text)
     found = pc.utf8_slice_codeunits(found, 0, PATTERN_SHOWN)
     found = pc.if_else(pc.equal(pc.utf8_trim_whitespace(values), ""), BLANK, found)
-    if odd is not None:
-        found = pc.if_else(pa.array(odd), ODD, found)
     return pc.fill_null(found, MISSING)
 
 
@@ -139,10 +152,7 @@ def worth(columns: Mapping[str, pa.StringArray], dataset: Dataset) -> pa.StringA
     if dataset.worth is None:
         return pa.nulls(count, pa.string())
     quantity, price, discount = (
-        pd.to_numeric(pd.Series(columns[name].to_pylist(), dtype=object), errors="coerce").to_numpy(
-            dtype=float, na_value=np.nan
-        )
-        for name in dataset.worth
+        columns[name].cast(pa.float64()).to_numpy(zero_copy_only=False) for name in dataset.worth
     )
     with np.errstate(over="ignore", invalid="ignore"):
         less = np.where((discount >= 0) & (discount <= 1), discount, 0)

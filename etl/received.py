@@ -2,9 +2,6 @@
 
 The exact text of every number is kept; lists, objects and booleans are marked, because they are
 never the text or number that a column wants.
-
-Arrow decodes records that are plain: objects whose declared columns hold texts, numbers or nothing.
-It refuses everything else, and then msgspec decodes, slower, with the same result.
 """
 
 from __future__ import annotations
@@ -13,23 +10,19 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json as pj
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from etl.model import Dataset
 
-_PLAIN_BLOCK = 4000
 _BLOCK = 1000
-_NUMBER_OF_A_MEMBER = r'": ?(-?[0-9][^,}\s]*)'
 UNSTORABLE = "\x00"
 """Stands for a lone surrogate, too: neither can be stored as PostgreSQL text."""
 
@@ -49,23 +42,12 @@ class Received:
     has_escapes: bool  # without any \u escape, every text can be stored
 
 
-class _NotAnObject:
-    """Answers None to every column."""
-
-    def __getattr__(self, name: str) -> None:
-        return None
-
-
-_NOT_AN_OBJECT = _NotAnObject()
-
-
 @dataclass(frozen=True)
 class _Shape:
     """How the records of a dataset are decoded."""
 
     record: type[msgspec.Struct]
     parents: dict[str, type[msgspec.Struct]]
-    schema: pa.Schema
     many: msgspec.json.Decoder[list[Any]]
     one: msgspec.json.Decoder[Any]
     paths: tuple[str, ...]
@@ -90,13 +72,6 @@ def _shape(paths: tuple[str, ...]) -> _Shape:
     return _Shape(
         record=record,
         parents=parents,
-        schema=pa.schema(
-            [(path, pa.string()) for path in paths if "." not in path]
-            + [
-                (parent, pa.struct([(name, pa.string()) for name in names]))
-                for parent, names in children.items()
-            ]
-        ),
         # float_hook keeps a number's text, so that no digit is lost before it is judged
         many=msgspec.json.Decoder(list[record], float_hook=str),  # type: ignore[valid-type]
         one=msgspec.json.Decoder(record, float_hook=str),
@@ -108,17 +83,10 @@ def receive(records: Sequence[bytes], dataset: Dataset) -> Received:
     """Decode `records` (each one JSON value as received) into the dataset's columns."""
     shape = _shape(tuple(path for column in dataset.columns for path in column.paths))
     # blocks that stay in the processor's cache from decoding to column: twice as fast
-    blocks = []
-    for start in range(0, len(records) or 1, _PLAIN_BLOCK):
-        block = records[start : start + _PLAIN_BLOCK]
-        plain = _receive_plain(block, dataset, shape)
-        if plain is not None:
-            blocks.append(plain)
-            continue
-        blocks += [
-            _receive_block(block[start : start + _BLOCK], dataset, shape)
-            for start in range(0, len(block) or 1, _BLOCK)
-        ]
+    blocks = [
+        _receive_block(records[start : start + _BLOCK], dataset, shape)
+        for start in range(0, len(records) or 1, _BLOCK)
+    ]
     if len(blocks) == 1:
         return blocks[0]
     return Received(
@@ -136,54 +104,6 @@ def receive(records: Sequence[bytes], dataset: Dataset) -> Received:
     )
 
 
-def _receive_plain(records: Sequence[bytes], dataset: Dataset, shape: _Shape) -> Received | None:
-    """Decode plain records, None where one of them is not; other threads go on meanwhile."""
-    lines = b"\n".join(records)
-    if lines.count(b"\n") >= len(records):
-        # between two tokens: no string of JSON holds a bare line feed
-        lines = b"\n".join([record.replace(b"\n", b" ") for record in records])
-    if not lines.startswith(b"{") or lines.count(b"\n{") != len(records) - 1:
-        return None  # not objects only, which Arrow does not refuse but crashes at
-    # as texts, numbers keep every digit. Where a string holds what looks like a member, it ends
-    # before the number then, and Arrow refuses the block
-    quoted = pc.replace_substring_regex(
-        pa.scalar(lines, pa.binary()), pattern=_NUMBER_OF_A_MEMBER, replacement=r'":"\1"'
-    )
-    try:
-        table = pj.read_json(
-            pa.BufferReader(quoted.as_buffer()),
-            read_options=pj.ReadOptions(use_threads=False, block_size=len(quoted.as_buffer()) + 1),
-            parse_options=pj.ParseOptions(
-                explicit_schema=shape.schema, unexpected_field_behavior="ignore"
-            ),
-        )
-    except pa.ArrowInvalid:
-        return None
-    if table.num_rows != len(records):
-        return None
-    values: dict[str, pa.StringArray] = {}
-    for name in shape.schema.names:
-        column = table[name].combine_chunks()
-        if name in shape.parents:
-            children = [f"{name}.{child.name}" for child in column.type]
-            values.update(zip(children, column.flatten(), strict=True))
-        else:
-            values[name] = column
-    # msgspec takes the number -0 for 0
-    if any(pc.any(pc.equal(array, "-0")).as_py() for array in values.values()):
-        return None
-    return Received(
-        count=len(records),
-        text={
-            column.name: pc.coalesce(*(values[path] for path in column.paths))
-            for column in dataset.columns
-        },
-        not_scalar=dict.fromkeys(dataset.column_names),
-        not_object=None,
-        has_escapes=b"\\u" in lines,
-    )
-
-
 def _joined(parts: list[tuple[NDArray[np.bool_] | None, int]]) -> NDArray[np.bool_] | None:
     if all(part is None for part, _ in parts):
         return None
@@ -195,106 +115,92 @@ def _joined(parts: list[tuple[NDArray[np.bool_] | None, int]]) -> NDArray[np.boo
 def _receive_block(records: Sequence[bytes], dataset: Dataset, shape: _Shape) -> Received:
     joined = b"[" + b",".join(records) + b"]"
     not_object = None
-    absent: frozenset[str] = frozenset()
     try:
         rows = shape.many.decode(joined)
-        absent = _absent(joined, shape)
     except (msgspec.DecodeError, RecursionError):
         # one odd record (not an object, a lone surrogate, a parent that is no object): each alone
         rows = [_decode_one(record, shape) for record in records]
-        flags = np.fromiter((row is _NOT_AN_OBJECT for row in rows), bool, len(rows))
-        not_object = flags if flags.any() else None
-    values = _columns(rows, shape, absent)
+        flags = np.fromiter((row is None for row in rows), bool, len(rows))
+        if flags.any():
+            not_object = flags
+            nothing = shape.record()
+            rows = [row or nothing for row in rows]
+    values = _columns(rows, shape)
     text: dict[str, pa.StringArray] = {}
     not_scalar: dict[str, NDArray[np.bool_] | None] = {}
     for column in dataset.columns:
-        array: pa.StringArray | None = None
-        odd: NDArray[np.bool_] | None = None
-        for path in column.paths:
-            if path not in values:
-                continue
+        first, *others = column.paths
+        array, odd = _as_text(values[first])
+        # a later path counts only where the ones before it hold nothing at all
+        for path in others:
+            if not array.null_count:
+                break
             found, found_odd = _as_text(values[path])
-            if array is None:
-                array, odd = found, found_odd
-                continue
-            # a later path counts only where the ones before it hold nothing at all
             open_ = pc.is_null(array).to_numpy(zero_copy_only=False)
             if odd is not None:
                 open_ &= ~odd
             array = pc.if_else(pa.array(open_), found, array)
             if found_odd is not None and (found_odd & open_).any():
                 odd = found_odd & open_ if odd is None else odd | (found_odd & open_)
-        text[column.name] = pa.nulls(len(rows), pa.string()) if array is None else array
+        text[column.name] = array
         not_scalar[column.name] = odd
     return Received(
         count=len(rows),
         text=text,
         not_scalar=not_scalar,
         not_object=not_object,
-        has_escapes=b"\\u" in joined,
+        has_escapes=b"\\" in joined and b"\\u" in joined,  # one byte is found much faster
     )
 
 
-def _absent(joined: bytes, shape: _Shape) -> frozenset[str]:
-    """Return the paths whose name stands nowhere in the records, not even in escapes."""
-    if b"\\u" in joined:
-        return frozenset()
-    return frozenset(
-        path for path in shape.paths if f'"{path.rpartition(".")[2]}"'.encode() not in joined
-    )
-
-
-def _columns(rows: list[Any], shape: _Shape, absent: frozenset[str]) -> dict[str, Sequence[Any]]:
-    if not rows:
-        return {}
-    values: dict[str, Sequence[Any]] = {}
-    members: dict[str, list[Any]] = {"": rows}
+def _columns(rows: list[Any], shape: _Shape) -> dict[str, Sequence[Any]]:
+    """Return the values of each path."""
+    values = dict(zip(shape.record.__struct_fields__, _transposed(rows, shape.record), strict=True))
     for parent, kind in shape.parents.items():
         empty = kind()
-        members[parent] = [member or empty for member in map(attrgetter(parent), rows)]
-    for path in shape.paths:
-        if path not in absent:
-            parent, _, name = path.rpartition(".")
-            values[path] = list(map(attrgetter(name), members[parent]))
+        children = _transposed([member or empty for member in values.pop(parent)], kind)
+        values |= {
+            f"{parent}.{name}": column
+            for name, column in zip(kind.__struct_fields__, children, strict=True)
+        }
     return values
 
 
-_NONE = type(None)
+def _transposed(rows: Sequence[Any], kind: type[msgspec.Struct]) -> Sequence[Sequence[Any]]:
+    return list(zip(*map(msgspec.structs.astuple, rows), strict=True)) or [
+        () for _ in kind.__struct_fields__
+    ]
+
+
 _ODD: Any = object()
 
 
 def _as_text(values: Sequence[Any]) -> tuple[pa.StringArray, NDArray[np.bool_] | None]:
-    kinds = set(map(type, values))
-    if kinds <= {str, _NONE}:
+    try:
         return pa.array(values, pa.string()), None
-    if kinds <= {int, _NONE}:
-        try:
-            return pa.array(values, pa.int64()).cast(pa.string()), None
-        except OverflowError:
-            pass
-    if kinds <= {int, str, _NONE}:
-        distinct = set(values)
-        texts = {value: value if value is None else str(value) for value in distinct}
-        return pa.array(list(map(texts.__getitem__, values)), pa.string()), None
-    marked = [_text_or_odd(value) for value in values]
+    except pa.ArrowTypeError:
+        pass  # it holds more than texts
+    marked = [
+        value if value is None or type(value) is str else str(value) if type(value) is int else _ODD
+        for value in values
+    ]
+    try:
+        return pa.array(marked, pa.string()), None
+    except pa.ArrowTypeError:
+        pass
     odd = np.fromiter((value is _ODD for value in marked), bool, len(marked))
     return pa.array([None if value is _ODD else value for value in marked], pa.string()), odd
 
 
-def _text_or_odd(value: object) -> Any:
-    if value is None or type(value) is str:
-        return value
-    return str(value) if type(value) is int else _ODD
-
-
 def _decode_one(record: bytes, shape: _Shape) -> Any:
+    """Return a record, None where it is no object."""
     try:
         return shape.one.decode(record)
     except (msgspec.DecodeError, RecursionError):
         pass
     value = json.loads(record, parse_float=str)
     if not isinstance(value, dict):
-        return _NOT_AN_OBJECT
+        return None
     members: dict[str, Any] = {}
     for name in shape.record.__struct_fields__:
         member = _storable(value.get(name))
