@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -46,6 +46,16 @@ class Values:
     number: NDArray[np.float64] | None = None
     exact: dict[int, Decimal] = field(default_factory=dict)
     flags: dict[str, Mask] = field(default_factory=dict)
+
+    def take(self, rows: NDArray[np.integer[Any]]) -> Values:
+        """Return the values of `rows`, which may repeat."""
+        exact = np.flatnonzero(np.isin(rows, list(self.exact)))
+        return Values(
+            text=series(pa.array(self.text).take(pa.array(rows))),
+            number=None if self.number is None else self.number[rows],
+            exact={row: self.exact[rows[row]] for row in exact.tolist()},
+            flags={name: flag[rows] for name, flag in self.flags.items()},
+        )
 
 
 Normaliser: TypeAlias = Callable[["pd.Series[str]"], Values]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 NOT_AN_OBJECT = "Not an object"
 _FOLD = 32
+_SAMPLE = 1000
+_REPEATED = 10  # times that a value stands in the sample on average
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,7 @@ class Cell:
     def count(self) -> int:
         return len(self.received)
 
-    @property
+    @cached_property
     def given(self) -> Mask:
         """True where something stood that is not blank."""
         return mask(self.received.str.strip() != "") | self.not_scalar
@@ -82,6 +84,7 @@ class Kind:
     needs: str = ""  # what a column must have: number, or a flag of its normaliser
     words: Callable[[Mapping[str, Any]], str] | None = None  # instead of `sentence`, {column} left
     is_last: bool = False  # asks only about records that no rejecting rule before it refused
+    spans_columns: bool = False  # asks about `others`, too
 
 
 def _not_null(cell: Cell, parameters: Mapping[str, Any]) -> Mask:
@@ -239,6 +242,7 @@ KINDS: Mapping[str, Kind] = {
         parameters={"factor": "column", "fraction": "column", "below": "number"},
         needs="number",
         is_last=True,
+        spans_columns=True,
     ),
     "usable": Kind(
         breaks=_usable,
@@ -325,6 +329,50 @@ class Judgement:
     broken: tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
+class _Seen:
+    """A column of a run of records; where values repeat, each of them is looked at once."""
+
+    def __init__(self, column: Column, received: Received) -> None:
+        self._text = text = received.text[column.name]
+        odd = received.not_scalar[column.name]
+        self.codes: NDArray[np.integer[Any]] | None = None  # of each record's value; None: its own
+        sample = text[:_SAMPLE]
+        if odd is None and len(sample.unique()) * _REPEATED <= len(sample):
+            encoded = text.dictionary_encode("encode")
+            text, self.codes = encoded.dictionary, encoded.indices.to_numpy()
+        self._odd = np.zeros(len(text), bool) if odd is None else odd
+        self._distinct = series(text)
+        self._values = column.normalise(self._distinct)
+        self._cells: dict[Judges, Cell] = {}
+
+    @cached_property
+    def of_records(self) -> Values:
+        """The normalised values, one element a record."""
+        return self._values if self.codes is None else self._values.take(self.codes)
+
+    def cell(self, judges: Judges) -> Cell:
+        """Return the cell of a rule: one element a value."""
+        if judges not in self._cells:
+            self._cells[judges] = Cell(
+                received=self._distinct,
+                values=self._values,
+                not_scalar=self._odd,
+                judges=judges,
+                others={},
+            )
+        return self._cells[judges]
+
+    def records(self, judges: Judges, others: Mapping[str, Values]) -> Cell:
+        """Return the cell of a rule that asks about other columns, too: one element a record."""
+        return Cell(
+            received=series(self._text),
+            values=self.of_records,
+            not_scalar=self._odd if self.codes is None else np.zeros(len(self._text), bool),
+            judges=judges,
+            others=others,
+        )
+
+
 def judge(records: Sequence[bytes], dataset: Dataset, rules: Sequence[Rule]) -> Judgement:
     """Normalise and judge records (JSON text as received) by the rules, in the rules' order."""
     return judge_received(receive(records, dataset), dataset, rules)
@@ -332,32 +380,21 @@ def judge(records: Sequence[bytes], dataset: Dataset, rules: Sequence[Rule]) -> 
 
 def judge_received(received: Received, dataset: Dataset, rules: Sequence[Rule]) -> Judgement:
     """Normalise and judge decoded records."""
-    nowhere = np.zeros(received.count, bool)
-    cells: dict[str, tuple[pd.Series[str], Values, Mask]] = {}
-    for column in dataset.columns:
-        as_received = series(received.text[column.name])
-        odd = received.not_scalar[column.name]
-        values = column.normalise(as_received)
-        cells[column.name] = (as_received, values, nowhere if odd is None else odd)
-    not_object = received.not_object
+    columns = {column.name: _Seen(column, received) for column in dataset.columns}
+    others = {name: column.of_records for name, column in columns.items()}
     broken = np.zeros((len(rules), received.count), bool)
-    others = {name: values for name, (_, values, _) in cells.items()}
     for index, rule in enumerate(rules):
-        as_received, values, odd = cells[rule.column]
-        cell = Cell(
-            received=as_received,
-            values=values,
-            not_scalar=odd,
-            judges=rule.judges,
-            others=others,
-        )
         if rule.kind == STORABLE and not received.has_escapes:
             continue
-        kind = KINDS[rule.kind]
-        broken[index] = kind.breaks(cell, rule.parameters)
+        kind, column = KINDS[rule.kind], columns[rule.column]
+        if kind.spans_columns:
+            broken[index] = kind.breaks(column.records(rule.judges, others), rule.parameters)
+        elif (found := kind.breaks(column.cell(rule.judges), rule.parameters)).any():
+            broken[index] = found if column.codes is None else found[column.codes]
         if kind.is_last and broken[index].any():
             refusing = [row for row in range(index) if rules[row].severity is Severity.REJECT]
             broken[index] &= ~broken[refusing].any(axis=0)
+    not_object = received.not_object
     if not_object is not None:
         broken[:, not_object] = False
     rejects = [rule.message if rule.severity is Severity.REJECT else None for rule in rules]

@@ -280,6 +280,26 @@ def test_plain_records_decode_as_beside_an_odd_one(records: list[bytes]) -> None
         assert ([False] * len(records) if odd_alone is None else odd_alone.tolist()) == expected
 
 
+@settings(max_examples=100)
+@given(st.lists(records_as_text(), min_size=1, max_size=4))
+def test_repeated_records_are_judged_as_each_alone(records: list[bytes]) -> None:
+    declared = datasets.get("sales")
+    times = 12  # often enough that each value is looked at once
+    alone = validate.judge(records, declared, declared.rules)
+    repeated = validate.judge(records * times, declared, declared.rules)
+    assert repeated.dq_errors.to_pylist() == alone.dq_errors.to_pylist() * times
+    for name in declared.column_names:
+        assert repeated.columns[name].to_pylist() == alone.columns[name].to_pylist() * times
+    expected = sorted(
+        (int(rule), int(record) + len(records) * time)
+        for rule, record in zip(*alone.broken, strict=True)
+        for time in range(times)
+    )
+    assert [(int(rule), int(record)) for rule, record in zip(*repeated.broken, strict=True)] == (
+        expected
+    )
+
+
 def test_warnings_do_not_refuse() -> None:
     declared = datasets.get("sales")
     record = {
