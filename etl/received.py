@@ -172,24 +172,19 @@ def _transposed(rows: Sequence[Any], kind: type[msgspec.Struct]) -> Sequence[Seq
     ]
 
 
-_ODD: Any = object()
-
-
 def _as_text(values: Sequence[Any]) -> tuple[pa.StringArray, NDArray[np.bool_] | None]:
     try:
         return pa.array(values, pa.string()), None
     except pa.ArrowTypeError:
         pass  # it holds more than texts
-    marked = [
-        value if value is None or type(value) is str else str(value) if type(value) is int else _ODD
-        for value in values
-    ]
+    texts = [str(value) if type(value) is int else value for value in values]
     try:
-        return pa.array(marked, pa.string()), None
+        return pa.array(texts, pa.string()), None
     except pa.ArrowTypeError:
         pass
-    odd = np.fromiter((value is _ODD for value in marked), bool, len(marked))
-    return pa.array([None if value is _ODD else value for value in marked], pa.string()), odd
+    odd = np.fromiter((not isinstance(text, str | None) for text in texts), bool, len(texts))
+    scalars = [text if isinstance(text, str) else None for text in texts]
+    return pa.array(scalars, pa.string()), odd
 
 
 def _decode_one(record: bytes, shape: _Shape) -> Any:

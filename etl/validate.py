@@ -329,8 +329,8 @@ class Judgement:
     broken: tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
-class _Seen:
-    """A column of a run of records; where values repeat, each of them is looked at once."""
+class _ColumnOfRecords:
+    """A column of judged records; where values repeat, each of them is normalised and judged once."""
 
     def __init__(self, column: Column, received: Received) -> None:
         self._text = text = received.text[column.name]
@@ -380,7 +380,7 @@ def judge(records: Sequence[bytes], dataset: Dataset, rules: Sequence[Rule]) -> 
 
 def judge_received(received: Received, dataset: Dataset, rules: Sequence[Rule]) -> Judgement:
     """Normalise and judge decoded records."""
-    columns = {column.name: _Seen(column, received) for column in dataset.columns}
+    columns = {column.name: _ColumnOfRecords(column, received) for column in dataset.columns}
     others = {name: column.of_records for name, column in columns.items()}
     broken = np.zeros((len(rules), received.count), bool)
     for index, rule in enumerate(rules):
