@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from etl import datasets, normalise, validate
 from etl.db.copy_stream import copy_text
+from etl.model import Column
 from etl.received import receive
 from tests.oracle import JUDGES, Number
 
@@ -278,6 +279,22 @@ def test_plain_records_decode_as_beside_an_odd_one(records: list[bytes]) -> None
         odd_alone, odd_beside = alone.not_scalar[name], beside.not_scalar[name]
         expected = [False] * len(records) if odd_beside is None else odd_beside.tolist()[:-1]
         assert ([False] * len(records) if odd_alone is None else odd_alone.tolist()) == expected
+
+
+@pytest.mark.parametrize(
+    "column",
+    [column for dataset in datasets.declared().values() for column in dataset.columns],
+    ids=lambda column: column.name,
+)
+def test_taken_values_are_those_of_the_rows(column: Column) -> None:
+    given_ = [None, "1", "10%", "1e400", "0.12345678901234567890", "2.5", "x", "03-05-2023", ""]
+    rows = np.array([7, 4, 4, 0, 2, 3, 5, 3, 6, 1, 8, 7])
+    taken = column.normalise(normalise.series(pa.array(given_))).take(rows)
+    whole = column.normalise(normalise.series(pa.array([given_[row] for row in rows])))
+    assert pa.array(taken.text).to_pylist() == pa.array(whole.text).to_pylist()
+    assert taken.exact == whole.exact
+    np.testing.assert_equal(taken.number, whole.number)
+    np.testing.assert_equal(taken.flags, whole.flags)
 
 
 @settings(max_examples=100)
